@@ -1,0 +1,133 @@
+"""A database, SQLite or PostgreSQL, behind two kinds of session: reading and writing.
+
+A session lives for one operation. What a driver says of a database that is away becomes `StorageUnavailable`; what it says of
+a value becomes `Unstorable`.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from tiercast_shared.errors import StorageUnavailable, TiercastError
+
+LOCK_TIMEOUT_SECONDS = 5
+STATEMENT_TIMEOUT_SECONDS = 10
+CONNECT_TIMEOUT_SECONDS = 5
+
+
+class Unstorable(TiercastError):
+    """A value that this database can never hold."""
+
+
+class Database:
+    """Engines for one database URL; `open` is the way to get one."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self._reading = async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
+        immediate = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._writing = async_sessionmaker(immediate, class_=AsyncSession, expire_on_commit=False)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, *, pool_size: int = 5) -> AsyncIterator["Database"]:
+        """Build engines for `url` (nothing connects yet) and dispose of them at the end."""
+        engine = create_engine(make_url(url), pool_size)
+        try:
+            yield cls(engine)
+        finally:
+            await engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session for one reading operation.
+
+        Raises:
+            StorageUnavailable: the database is away.
+        """
+        with translated_errors():
+            async with self._reading() as session:
+                yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """A session for one transaction, committed at the end of the block and rolled back when it raises.
+
+        Raises:
+            StorageUnavailable: the database is away; after a lost connection the transaction may have been committed.
+            Unstorable: a value does not fit.
+        """
+        with translated_errors():
+            async with self._writing() as session, session.begin():
+                yield session
+
+
+def create_engine(url: URL, pool_size: int) -> AsyncEngine:
+    """An engine set up for durable commits and bounded waits."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(
+            url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": LOCK_TIMEOUT_SECONDS}
+        )
+        _prepare_sqlite(engine.sync_engine)
+        return engine
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=LOCK_TIMEOUT_SECONDS,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_SECONDS,
+            "command_timeout": STATEMENT_TIMEOUT_SECONDS,
+            "server_settings": {
+                "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+                # a writer that is stopped in mid-transaction must not hold the head for ever
+                "idle_in_transaction_session_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+                "jit": "off",
+            },
+        },
+    )
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # an accepted signal survives a power cut
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_SECONDS * 1000}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn what drivers raise into `Unstorable` for bad values, and into `StorageUnavailable` for all the rest."""
+    try:
+        yield
+    except (DataError, IntegrityError, UnicodeError) as error:
+        raise Unstorable(_first_line(error)) from error
+    except DBAPIError as error:
+        if isinstance(error.orig.__cause__ if error.orig else None, asyncpg.DataError):
+            raise Unstorable(_first_line(error)) from error
+        raise StorageUnavailable(f"database: {_first_line(error)}") from error
+    except (PoolTimeoutError, SQLAlchemyError, OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise StorageUnavailable(f"database: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(getattr(error, "orig", None) or error) or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,209 @@
+"""Publishes a log to its exchange: a cursor over the log that moves when the broker has confirmed.
+
+What is published again carries the same position and body, so repeating is always safe, and a publish that timed out is repeated
+rather than assumed.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Protocol
+
+from tiercast_shared.contracts.base import SCHEMA_VERSION, Beacon
+from tiercast_shared.errors import Unavailable
+from tiercast_shared.eventlog.beacon import BEACON_SECONDS, beacon_event
+from tiercast_shared.eventlog.lease import LEASE_SECONDS, RENEW_SECONDS, LeaseLost, PublisherLease
+from tiercast_shared.eventlog.models import Head
+from tiercast_shared.messaging.broker import BROKER_ERRORS, HeaderValue, OutgoingEvent
+from tiercast_shared.observability import get_logger
+
+WINDOW = 500
+"""Messages without a confirm at any time."""
+
+POLL_SECONDS = 0.1
+"""How soon entries are seen that another process committed; those of this process are offered at once."""
+
+SAVE_SECONDS = 0.1
+"""The cursor is saved at most this often: saving it less only means to publish a little again after a crash."""
+
+RETRY_SECONDS = 0.5
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """An entry of a log as it is published; epoch and time are put in when it is."""
+
+    seq: int
+    type: str
+    body: bytes
+    headers: dict[str, HeaderValue]
+    message_id: str
+    correlation_id: str
+    committed_at: float
+
+
+class EventSource(Protocol):
+    """Where the entries are read from."""
+
+    async def head(self) -> Head:
+        """Where the log ends now."""
+
+    async def events_after(self, seq: int, limit: int) -> tuple[Head, Sequence[LogEvent]]:
+        """The head, and at most `limit` entries from `seq` + 1 on, in order."""
+
+
+class EventOutlet(Protocol):
+    """Where events go; `Outlet` in production."""
+
+    async def publish(self, events: Sequence[OutgoingEvent]) -> None:
+        """Publish in order; returns when all are confirmed."""
+
+
+class PublisherObserver(Protocol):
+    """Told what the publisher does, for metrics."""
+
+    def holding(self, held: bool) -> None:
+        """The lease was won or lost."""
+
+    def published(self, events: Sequence[LogEvent], at: float) -> None:
+        """Events were confirmed; `at` is when they were sent, Unix seconds."""
+
+
+class Publisher:
+    """Publishes one log, while it holds the lease to."""
+
+    def __init__(
+        self,
+        source: EventSource,
+        lease: PublisherLease,
+        open_outlet: Callable[[], AbstractAsyncContextManager[EventOutlet]],
+        observer: PublisherObserver,
+        *,
+        clock: Callable[[], float] = time.time,
+        window: int = WINDOW,
+    ) -> None:
+        self._source = source
+        self._lease = lease
+        self._open_outlet = open_outlet
+        self._observer = observer
+        self._clock = clock
+        self._window = window
+        self._recent: deque[LogEvent] = deque(maxlen=4 * window)
+        self._wake = asyncio.Event()
+        self._head = Head("", 0)
+        self._cursor = 0
+        self._saved = 0
+
+    @property
+    def backlog(self) -> int:
+        """Entries committed, as far as this replica knows, and not yet confirmed by the broker."""
+        return max(0, self._head.seq - self._cursor)
+
+    def offer(self, head: Head, events: Iterable[LogEvent]) -> None:
+        """Hand over entries that this process has just committed, so that they need not be read back."""
+        self._head = head
+        self._recent.extend(events)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled, whatever the broker and the database do."""
+        try:
+            while True:
+                try:
+                    await self._publish_while_possible()
+                except* (LeaseLost, Unavailable, *BROKER_ERRORS) as errors:
+                    log.warning("publishing interrupted, will go on", reason=_reasons(errors))
+                self._observer.holding(False)
+                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._lease.release()
+
+    async def _publish_while_possible(self) -> None:
+        async with self._open_outlet() as outlet:
+            self._cursor = self._saved = await self._wait_for_lease()
+            self._head = await self._source.head()
+            self._observer.holding(True)
+            log.info("publishing", holder=self._lease.holder, cursor=self._cursor, epoch=self._head.epoch)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._publish(outlet))
+                group.create_task(self._beacon(outlet))
+                group.create_task(self._renew())
+                group.create_task(self._save())
+
+    async def _wait_for_lease(self) -> int:
+        while (cursor := await self._lease.take()) is None:  # noqa: ASYNC110 - only the database knows when it is free
+            await asyncio.sleep(RENEW_SECONDS)
+        return cursor
+
+    async def _publish(self, outlet: EventOutlet) -> None:
+        while True:
+            self._wake.clear()
+            events = self._take_recent() or await self._read()
+            if events:
+                at = self._clock()
+                await outlet.publish([self._stamp(event, at) for event in events])
+                self._cursor = events[-1].seq
+                self._observer.published(events, at)
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+
+    def _take_recent(self) -> list[LogEvent]:
+        while self._recent and self._recent[0].seq <= self._cursor:
+            self._recent.popleft()
+        following = takewhile(lambda pair: pair[1].seq == pair[0], enumerate(self._recent, self._cursor + 1))
+        return [event for _, event in zip(range(self._window), (event for _, event in following), strict=False)]
+
+    async def _read(self) -> Sequence[LogEvent]:
+        self._head, events = await self._source.events_after(self._cursor, self._window)
+        return events
+
+    def _stamp(self, event: LogEvent, at: float) -> OutgoingEvent:
+        headers: dict[str, HeaderValue] = {
+            "type": event.type,
+            "schema": SCHEMA_VERSION,
+            "epoch": self._head.epoch,
+            "seq": event.seq,
+            **event.headers,
+            "committed_at": event.committed_at,
+            "published_at": at,
+        }
+        return OutgoingEvent(event.body, headers, event.message_id, event.correlation_id, event.type)
+
+    async def _beacon(self, outlet: EventOutlet) -> None:
+        while True:
+            beacon = Beacon(
+                epoch=self._head.epoch, head=self._cursor, committed=max(self._head.seq, self._cursor), at=self._clock()
+            )
+            await outlet.publish([beacon_event(beacon)])
+            await asyncio.sleep(BEACON_SECONDS)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            async with asyncio.timeout(
+                LEASE_SECONDS - RENEW_SECONDS
+            ):  # a lease that could not be renewed in time is lost
+                if await self._lease.take() is None:
+                    raise LeaseLost("another replica publishes now")
+
+    async def _save(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            if self._cursor != self._saved:
+                cursor = self._cursor
+                await self._lease.save(cursor)
+                self._saved = cursor
+
+
+def _reasons(group: BaseExceptionGroup[BaseException]) -> str:
+    parts = [_reasons(e) if isinstance(e, BaseExceptionGroup) else f"{type(e).__name__}: {e}" for e in group.exceptions]
+    return "; ".join(parts)

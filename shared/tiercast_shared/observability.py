@@ -1,0 +1,93 @@
+"""Logs and the metrics endpoint.
+
+One line per event: JSON for machines, coloured text in a terminal. `correlation_id` follows a signal, or a tier change,
+through every service that handles it.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import structlog
+from prometheus_client import CollectorRegistry, start_http_server
+
+QUIET_LIBRARIES = (
+    "uvicorn.access",
+    "aiormq",
+    "aio_pika",
+    "httpx",
+    "httpcore",
+    "picows",
+    "faststream",
+    "sqlalchemy",
+    "alembic",
+)
+"""Their own lines say less than ours, or say what must not be logged (a URL with a token in it); warnings pass."""
+
+
+def configure_logging(service: str, *, level: str = "info", log_format: str = "auto") -> None:
+    """Send structlog's and the standard library's records to standard output in one form."""
+    as_json = log_format == "json" or (log_format == "auto" and not sys.stdout.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_service(service),
+    ]
+    if as_json:
+        shared.append(structlog.processors.dict_tracebacks)
+    renderer = (
+        structlog.processors.JSONRenderer(_dumps)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    for name in QUIET_LIBRARIES:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """A logger whose methods take an event and its fields: `log.info("signal accepted", seq=7)`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+@contextmanager
+def metrics_server(registry: CollectorRegistry, *, host: str, port: int) -> Iterator[None]:
+    """Serve `/metrics` on a port of its own, from a thread, so that it answers even when the event loop is busy."""
+    server, thread = start_http_server(port, addr=host, registry=registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _name_service(service: str) -> structlog.typing.Processor:
+    def add(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["service"] = service
+        return event
+
+    return add
+
+
+def _dumps(event: object, **_options: object) -> str:
+    return orjson.dumps(event, default=str).decode()

@@ -1,0 +1,62 @@
+"""Runs a service: its HTTP server and its background work live and die together."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the idle time-out of usual proxies (60 s), so that it is the proxy who closes."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but a signal only asks it to stop: the caller's own clean-up runs afterwards and the process exits with 0.
+
+    uvicorn itself raises the signal again after its shutdown, which would end the process in the middle of that clean-up.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Turn SIGTERM and SIGINT into `handle_exit` for as long as the server runs."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
+def server_config(app: FastAPI, *, host: str, port: int, **options: Any) -> uvicorn.Config:
+    """How every service is served: no access log (URLs may hold tokens), our own log form, finite graceful shutdown."""
+    defaults: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "lifespan": "off",
+        "server_header": False,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "timeout_graceful_shutdown": 5,
+        "ws": "none",
+    }
+    return uvicorn.Config(app, host=host, port=port, **(defaults | options))
+
+
+@asynccontextmanager
+async def background(*loops: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run endless coroutines beside the block; they are cancelled at its end, and the first that fails ends it.
+
+    Raises:
+        ExceptionGroup: what failed, after everything else was cancelled.
+    """
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(loop(), name=loop.__qualname__) for loop in loops]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()

@@ -1,0 +1,123 @@
+"""HTTP behaviour that all services share: problem answers (RFC 9457), keys, bounded bodies."""
+
+import hmac
+import math
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, SecretStr
+from starlette.exceptions import HTTPException
+
+from tiercast_shared.errors import FieldError, Rejected, Unavailable
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class ProblemField(BaseModel):
+    """One wrong field."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem: `code` is stable, `detail` is for people, `errors` names the wrong fields."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[ProblemField] = Field(default_factory=list)
+
+
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
+
+
+def problem_response(error: Rejected, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Render a refusal."""
+    problem = Problem(
+        title=TITLES.get(error.status, "Error"),
+        status=error.status,
+        code=error.code,
+        detail=error.message,
+        errors=[ProblemField(field=f.field, message=f.message) for f in error.fields],
+    )
+    return JSONResponse(problem.model_dump(), error.status, headers, PROBLEM_JSON)
+
+
+def unavailable_response(error: Unavailable) -> JSONResponse:
+    """Render a 503 with `Retry-After` in whole seconds."""
+    retry_after = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+    return problem_response(Rejected(503, "unavailable", error.message), retry_after)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every refusal of `app`, FastAPI's own included, a problem answer."""
+
+    @app.exception_handler(Rejected)
+    async def rejected(_request: Request, error: Rejected) -> JSONResponse:
+        challenge = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+        return problem_response(error, challenge)
+
+    @app.exception_handler(Unavailable)
+    async def unavailable(_request: Request, error: Unavailable) -> JSONResponse:
+        return unavailable_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = tuple(FieldError(field_name(e["loc"]), e["msg"]) for e in error.errors())
+        detail = "; ".join(f"{f.field}: {f.message}" for f in fields)
+        return problem_response(Rejected(422, "invalid_field", detail, fields))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
+        code = TITLES.get(error.status_code, "error").lower().replace(" ", "_")
+        return problem_response(Rejected(error.status_code, code, str(error.detail)), dict(error.headers or {}))
+
+
+def field_name(location: tuple[int | str, ...]) -> str:
+    """Name a field as its sender knows it: pydantic's location without FastAPI's `body`, `query` or `path` in front."""
+    parts = location[1:] if len(location) > 1 and location[0] in {"body", "query", "path", "header"} else location
+    return ".".join(str(part) for part in parts) or "body"
+
+
+def require_key(header: str, key: SecretStr) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that answers 401 unless `header` holds `key`; compared in constant time."""
+    expected = key.get_secret_value().encode()
+
+    async def check(request: Request) -> None:
+        given = request.headers.get(header)
+        if given is None:
+            raise Rejected(401, "missing_key", f"header {header} is missing")
+        if not hmac.compare_digest(given.encode(), expected):
+            raise Rejected(401, "wrong_key", f"header {header} is wrong")
+
+    return check
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read a request's body, counting bytes as they come.
+
+    Raises:
+        Rejected: 413 as soon as more than `limit` bytes have come, whatever Content-Length said.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Rejected(413, "too_large", f"the body is larger than {limit} bytes")
+    return bytes(body)

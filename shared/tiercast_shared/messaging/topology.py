@@ -33,6 +33,12 @@ INBOUND_ARGUMENTS: dict[str, str | int] = {
     "x-delivery-limit": DELIVERY_LIMIT,
 }
 
+DEAD_ARGUMENTS: dict[str, str | int] = {
+    "x-queue-type": "quorum",
+    # looking at dead letters counts as delivering them, and RabbitMQ 4 drops after 20 deliveries unless told otherwise
+    "x-delivery-limit": 2**31 - 1,
+}
+
 
 async def declare_inbound(channel: AbstractChannel) -> AbstractQueue:
     """Declare where producers publish, and where what can never be stored goes; returns the inbound queue."""
@@ -47,7 +53,7 @@ async def declare_inbound(channel: AbstractChannel) -> AbstractQueue:
 
 async def declare_dead_queue(channel: AbstractChannel) -> AbstractQueue:
     """Declare the queue of dead letters."""
-    return await channel.declare_queue(SIGNALS_DEAD, durable=True, arguments={"x-queue-type": "quorum"})
+    return await channel.declare_queue(SIGNALS_DEAD, durable=True, arguments={**DEAD_ARGUMENTS})
 
 
 async def declare_events(channel: AbstractChannel, name: str) -> AbstractExchange:

@@ -59,7 +59,7 @@ class PublisherLease:
             .returning(col(row.published))
         )
         async with self._database.writing() as session:
-            return (await session.execute(statement)).scalar_one_or_none()
+            return (await session.exec(statement)).scalar_one_or_none()
 
     async def save(self, published: int) -> None:
         """Move the cursor to `published`.
@@ -71,7 +71,7 @@ class PublisherLease:
         mine = col(row.holder) == self.holder
         statement = update(row).where(mine).values(published=published).returning(col(row.id))
         async with self._database.writing() as session:
-            if (await session.execute(statement)).scalar_one_or_none() is None:
+            if (await session.exec(statement)).scalar_one_or_none() is None:
                 raise LeaseLost(f"the publisher lease is no longer held by {self.holder}")
 
     async def release(self) -> None:
@@ -79,4 +79,4 @@ class PublisherLease:
         row = self._row
         statement = update(row).where(col(row.holder) == self.holder).values(holder=None, until=0.0)
         async with self._database.writing() as session:
-            await session.execute(statement)
+            await session.exec(statement)

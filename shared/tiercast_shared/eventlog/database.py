@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -27,6 +27,10 @@ class Unstorable(TiercastError):
     """A value that this database can never hold."""
 
 
+class ConnectionLost(StorageUnavailable):
+    """The connection broke, perhaps long ago while it was idle. A commit that was under way may or may not have happened."""
+
+
 class Database:
     """Engines for one database URL; `open` is the way to get one."""
 
@@ -40,7 +44,7 @@ class Database:
     @asynccontextmanager
     async def open(cls, url: str, *, pool_size: int = 5) -> AsyncIterator["Database"]:
         """Build engines for `url` (nothing connects yet) and dispose of them at the end."""
-        engine = create_engine(make_url(url), pool_size)
+        engine = create_engine(_with_driver(make_url(url)), pool_size)
         try:
             yield cls(engine)
         finally:
@@ -62,12 +66,18 @@ class Database:
         """A session for one transaction, committed at the end of the block and rolled back when it raises.
 
         Raises:
-            StorageUnavailable: the database is away; after a lost connection the transaction may have been committed.
+            StorageUnavailable: the database is away.
+            ConnectionLost: likewise, and the transaction may have been committed.
             Unstorable: a value does not fit.
         """
         with translated_errors():
             async with self._writing() as session, session.begin():
                 yield session
+
+
+def _with_driver(url: URL) -> URL:
+    asynchronous = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    return url.set(drivername=asynchronous.get(url.drivername, url.drivername))
 
 
 def create_engine(url: URL, pool_size: int) -> AsyncEngine:
@@ -115,15 +125,19 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn what drivers raise into `Unstorable` for bad values, and into `StorageUnavailable` for all the rest."""
+    """Turn what drivers raise into `Unstorable` for bad values, and into `StorageUnavailable` for all the rest.
+
+    A broken constraint is no bad value: who holds the head's lock has looked first, so it means that head and log disagree.
+    """
     try:
         yield
-    except (DataError, IntegrityError, UnicodeError) as error:
+    except (DataError, UnicodeError) as error:
         raise Unstorable(_first_line(error)) from error
     except DBAPIError as error:
         if isinstance(error.orig.__cause__ if error.orig else None, asyncpg.DataError):
             raise Unstorable(_first_line(error)) from error
-        raise StorageUnavailable(f"database: {_first_line(error)}") from error
+        kind = ConnectionLost if error.connection_invalidated else StorageUnavailable
+        raise kind(f"database: {_first_line(error)}") from error
     except (PoolTimeoutError, SQLAlchemyError, OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise StorageUnavailable(f"database: {_first_line(error)}") from error
 

@@ -1,0 +1,1 @@
+"""Starts Tiercast, and the servers it needs, on one machine."""

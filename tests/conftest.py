@@ -1,0 +1,92 @@
+"""Fixtures for all tests: servers, namespaces on them, database URLs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.backends import Backends
+from tests.support.postgres import Postgres
+from tests.support.rabbitmq import Broker, VirtualHost
+from tiercast_local.postgres_server import PostgresServer
+from tiercast_local.rabbitmq_node import RabbitMQNode
+
+BACKENDS = pytest.StashKey[Backends]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[BACKENDS] = Backends()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[BACKENDS].close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash[BACKENDS].summary:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def backends(pytestconfig: pytest.Config) -> Backends:
+    return pytestconfig.stash[BACKENDS]
+
+
+@pytest.fixture(scope="session")
+def broker(backends: Backends) -> Broker:
+    """The shared RabbitMQ."""
+    return backends.broker()
+
+
+@pytest.fixture
+def virtual_host(broker: Broker) -> Iterator[VirtualHost]:
+    """A fresh virtual host on the shared RabbitMQ."""
+    host = broker.virtual_host()
+    yield host
+    host.delete()
+
+
+@pytest.fixture
+def amqp_url(virtual_host: VirtualHost) -> str:
+    """AMQP URL of a fresh virtual host."""
+    return virtual_host.url
+
+
+@pytest.fixture(scope="session")
+def postgres(backends: Backends) -> Postgres:
+    """The shared PostgreSQL server."""
+    return backends.postgres()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """SQLAlchemy URL (asyncpg) of a fresh PostgreSQL database."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """SQLAlchemy URL (aiosqlite) of an SQLite file that does not exist yet."""
+    return f"sqlite+aiosqlite:///{tmp_path}/test.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLAlchemy URL of a fresh, empty database: the test runs once on each kind."""
+    fixture = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(fixture)
+    return url
+
+
+@pytest.fixture
+def breakable_broker(backends: Backends) -> RabbitMQNode:
+    """A private RabbitMQ node that the test may kill, stop, restart and pause; running when the test begins."""
+    return backends.breakable_broker()
+
+
+@pytest.fixture
+def breakable_postgres(backends: Backends) -> PostgresServer:
+    """A private PostgreSQL server that the test may stop and restart; running when the test begins."""
+    return backends.breakable_postgres()

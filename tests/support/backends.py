@@ -1,0 +1,111 @@
+"""Finds the servers that tests stand on: an environment URL, Docker, a private local server, the package.
+
+Each is found when the first test asks for it, and never silently left out: a test that cannot have its
+server fails with the choices there are.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.support import containers
+from tests.support.postgres import Postgres
+from tests.support.rabbitmq import Broker, management_api
+from tiercast_local import docker_engine
+from tiercast_local.postgres_server import PostgresServer
+from tiercast_local.private_servers import private_postgres, private_rabbitmq
+from tiercast_local.rabbitmq_node import RabbitMQNode
+
+
+class Backends:
+    """The servers of one test session, started when first asked for and ended by `close`."""
+
+    def __init__(self) -> None:
+        self._broker: Broker | None = None
+        self._postgres: Postgres | None = None
+        self._breakable_broker: RabbitMQNode | None = None
+        self._breakable_postgres: PostgresServer | None = None
+        self._ends: list[Callable[[], None]] = []
+        self.summary: list[str] = []
+
+    def broker(self) -> Broker:
+        """The shared broker."""
+        if self._broker is None:
+            self._broker = self._find_broker()
+            self._ends.append(self._broker.close)
+            self.summary.append(f"RabbitMQ: {self._broker.description}")
+        return self._broker
+
+    def postgres(self) -> Postgres:
+        """The shared PostgreSQL server."""
+        if self._postgres is None:
+            self._postgres = self._find_postgres()
+            self._ends.append(self._postgres.close)
+            self.summary.append(f"PostgreSQL: {self._postgres.description}")
+        return self._postgres
+
+    def breakable_broker(self) -> RabbitMQNode:
+        """A running private node apart from the shared one, to be killed, stopped and paused by fault tests."""
+        node = self._breakable_broker
+        if node is None:
+            directory = self._directory("rabbitmq")
+            node = private_rabbitmq(directory, variable="TEST_AMQP_URL", management=True)
+            self._ends.append(lambda: _discard_node(node))
+            self._breakable_broker = node
+            self.summary.append("RabbitMQ to break: private local server")
+        if node.running():
+            node.resume()
+        node.start()
+        return node
+
+    def breakable_postgres(self) -> PostgresServer:
+        """A running private server apart from the shared one, for fault tests."""
+        server = self._breakable_postgres
+        if server is None:
+            server = private_postgres(self._directory("postgres") / "data", variable="TEST_POSTGRES_URL")
+            self._ends.append(server.stop_immediately)
+            self._breakable_postgres = server
+            self.summary.append("PostgreSQL to break: private local server")
+        server.start()
+        return server
+
+    def close(self) -> None:
+        """End everything that was started here."""
+        while self._ends:
+            self._ends.pop()()
+
+    def _find_broker(self) -> Broker:
+        if url := os.environ.get("TEST_AMQP_URL"):
+            api = management_api(url, os.environ.get("TEST_RABBITMQ_API_URL"))
+            return Broker("server of TEST_AMQP_URL", url, api, lambda: None)
+        if docker_engine.answers():
+            return containers.rabbitmq()
+        node = private_rabbitmq(self._directory("rabbitmq"), variable="TEST_AMQP_URL", management=True)
+        node.start()
+        return Broker("private local server", node.url, f"{node.api_url}/", lambda: _discard_node(node))
+
+    def _find_postgres(self) -> Postgres:
+        if url := os.environ.get("TEST_POSTGRES_URL"):
+            return Postgres(
+                "server of TEST_POSTGRES_URL", urlsplit(url)._replace(scheme="postgresql").geturl(), lambda: None
+            )
+        if docker_engine.answers():
+            return containers.postgres()
+        directory = self._directory("postgres") / "data"
+        server = private_postgres(directory, variable="TEST_POSTGRES_URL", durable=False)
+        server.start()
+        return Postgres("private local server", server.url(), server.stop_immediately)
+
+    def _directory(self, name: str) -> Path:
+        directory = Path(tempfile.mkdtemp(prefix=f"tiercast-{name}-"))
+        directory.chmod(0o711)  # PostgreSQL's own user must be able to enter
+        self._ends.append(lambda: shutil.rmtree(directory, ignore_errors=True))
+        return directory
+
+
+def _discard_node(node: RabbitMQNode) -> None:
+    node.kill()  # its data goes too, so there is no reason to wait for an orderly stop
+    node.stop()

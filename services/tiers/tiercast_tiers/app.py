@@ -1,0 +1,97 @@
+"""Composition root: builds the service from its settings, and takes it down in reverse order."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from uuid import uuid4
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from tiercast_shared.correlation import CorrelationMiddleware
+from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.lease import PublisherLease
+from tiercast_shared.eventlog.migrations import require_migrated
+from tiercast_shared.eventlog.publisher import Publisher
+from tiercast_shared.eventlog.writer import BatchWriter
+from tiercast_shared.health import ReadinessChecks, health_router
+from tiercast_shared.messaging.broker import Outlet
+from tiercast_shared.messaging.topology import TIERS_EVENTS
+from tiercast_shared.observability import get_logger, metrics_server
+from tiercast_shared.serving import Server, background, server_config
+from tiercast_shared.web import install_error_handlers
+from tiercast_tiers.api import admin_router
+from tiercast_tiers.domain import Change, Outcome
+from tiercast_tiers.metrics import TiersMetrics
+from tiercast_tiers.request_errors import RequestErrorMiddleware
+from tiercast_tiers.service_api import service_router
+from tiercast_tiers.settings import TiersSettings
+from tiercast_tiers.store import TierStore
+from tiercast_tiers.tables import TierLogPublisher
+from tiercast_tiers.watch import LogWatch
+from tiercast_tiers.writer import TierLogWriter
+
+PACKAGE = "tiercast_tiers"
+MIGRATE = "tiercast-tiers migrate"
+
+log = get_logger()
+
+
+@asynccontextmanager
+async def running(settings: TiersSettings) -> AsyncIterator[FastAPI]:
+    """Everything but the HTTP server runs while the block does; yields the application to serve.
+
+    Raises:
+        NotMigrated: the database lacks this version's tables.
+        StorageUnavailable: the database cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.open(settings.database_url.get_secret_value()))
+        await require_migrated(database, PACKAGE, MIGRATE)
+        registry = CollectorRegistry()
+        metrics = TiersMetrics(registry)
+        store = TierStore(database)
+        holder = replica_name()
+        publisher = Publisher(
+            store,
+            PublisherLease(database, TierLogPublisher, holder),
+            partial(Outlet.open, settings.amqp_url.get_secret_value(), TIERS_EVENTS, name=f"tiers publisher {holder}"),
+            metrics,
+        )
+        writer = BatchWriter[Change, Outcome](TierLogWriter(database, publisher.offer).commit)
+        watch = LogWatch(store, holder, metrics.backlog)
+        stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
+        await stack.enter_async_context(background(writer.run, publisher.run, watch.run))
+
+        app = FastAPI(title="Tiercast tiers", version=version("tiercast-tiers"), lifespan=None)
+        install_error_handlers(app)
+        app.add_middleware(RequestErrorMiddleware, answered=metrics.answered)
+        app.add_middleware(CorrelationMiddleware)
+        app.include_router(health_router(readiness(watch)))
+        app.include_router(admin_router(store, writer.submit, metrics, settings.admin_key))
+        app.include_router(service_router(store, metrics, settings.service_key))
+        yield app
+
+
+def readiness(watch: LogWatch) -> ReadinessChecks:
+    """What `/readyz` asks."""
+    checks = ReadinessChecks()
+    checks.add("database", watch.database_problem)
+    checks.add("publisher", watch.publishing_problem)
+    return checks
+
+
+def replica_name() -> str:
+    """Names this process as holder of the lease, and an operator can find it by that name."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+async def serve(settings: TiersSettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    async with running(settings) as app:
+        log.info("serving", host=settings.host, port=settings.port, metrics_port=settings.metrics_port)
+        await Server(server_config(app, host=settings.host, port=settings.port)).serve()
+    log.info("stopped")

@@ -1,0 +1,52 @@
+"""Commands that work on the database directly. A running service sees what they write and publishes it."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from tiercast_shared.contracts.tiers import Tier
+from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.migrations import migrate, require_migrated
+from tiercast_tiers.api_models import TierHistoryItem, TierSetAnswer, UserTier
+from tiercast_tiers.app import MIGRATE, PACKAGE
+from tiercast_tiers.domain import Origin, SetTier, TierSet
+from tiercast_tiers.settings import DatabaseSettings
+from tiercast_tiers.store import TierStore
+from tiercast_tiers.writer import TierLogWriter
+
+
+@asynccontextmanager
+async def migrated_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
+    """The database, known to have this version's tables."""
+    async with Database.open(settings.database_url.get_secret_value()) as database:
+        await require_migrated(database, PACKAGE, MIGRATE)
+        yield database
+
+
+async def migrate_database(settings: DatabaseSettings) -> str:
+    """Create or upgrade the tables; returns the revision reached."""
+    async with Database.open(settings.database_url.get_secret_value()) as database:
+        return await migrate(database, PACKAGE)
+
+
+async def get_user(settings: DatabaseSettings, user_id: str) -> UserTier:
+    """A user's tier now."""
+    async with migrated_database(settings) as database:
+        return UserTier.of(user_id, await TierStore(database).user(user_id))
+
+
+async def set_user(settings: DatabaseSettings, user_id: str, tier: Tier, reason: str, actor: str) -> TierSetAnswer:
+    """Give a user a tier."""
+    change = SetTier(user_id, tier, reason, Origin(actor, str(uuid4()), time.time()))
+    async with migrated_database(settings) as database:
+        (outcome,) = await TierLogWriter(database, lambda _head, _events: None).commit([change])
+    assert isinstance(outcome, TierSet)
+    return TierSetAnswer.of(outcome)
+
+
+async def user_history(settings: DatabaseSettings, user_id: str, limit: int) -> list[TierHistoryItem]:
+    """A user's changes of tier, newest first."""
+    async with migrated_database(settings) as database:
+        entries = await TierStore(database).history(user_id, before=None, limit=limit)
+    return [TierHistoryItem.of(entry) for entry in entries]

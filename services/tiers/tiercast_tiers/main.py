@@ -1,0 +1,112 @@
+"""The command `tiercast-tiers`."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, TypeVar
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from tiercast_shared.contracts.tiers import Tier, UserId
+from tiercast_shared.errors import TiercastError, Unavailable
+from tiercast_shared.observability import configure_logging
+from tiercast_shared.settings import EX_CONFIG, load_settings
+from tiercast_tiers import commands
+from tiercast_tiers.api_models import Reason
+from tiercast_tiers.app import serve as serve_until_stopped
+from tiercast_tiers.settings import DatabaseSettings, TiersSettings
+
+EX_UNAVAILABLE = 69
+"""Exit status for a database that cannot be reached (sysexits.h)."""
+
+main = typer.Typer(
+    help="Users' subscription tiers. Answers are JSON, one object per line.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Checked = TypeVar("Checked")
+
+
+def checked(kind: TypeAdapter[Checked], value: str) -> Checked:
+    """`value` as the API would accept it, else a usage error."""
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"]) from None
+
+
+def user_id(value: str) -> str:
+    """A user id from the command line."""
+    return checked(TypeAdapter[str](UserId), value)
+
+
+def reason_text(value: str) -> str:
+    """A reason from the command line."""
+    return checked(TypeAdapter[str](Reason), value)
+
+
+User = Annotated[str, typer.Argument(metavar="USER", callback=user_id)]
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say in one line what an operator can do about, and exit with a status that tells wrong setup from unreachable."""
+    try:
+        yield
+    except TiercastError as error:
+        sys.stderr.write(f"tiercast-tiers: {error}\n")
+        raise SystemExit(EX_UNAVAILABLE if isinstance(error, Unavailable) else EX_CONFIG) from None
+
+
+@main.command()
+def serve() -> None:
+    """Serve the API and publish changes."""
+    settings = load_settings(TiersSettings)
+    configure_logging("tiers", level=settings.log_level, log_format=settings.log_format)
+    with explained():
+        asyncio.run(serve_until_stopped(settings))
+
+
+@main.command()
+def migrate() -> None:
+    """Create or upgrade the tables; running it again changes nothing."""
+    with explained():
+        revision = asyncio.run(commands.migrate_database(load_settings(DatabaseSettings)))
+    typer.echo(f"the database is at revision {revision}")
+
+
+@main.command()
+def get(user: User) -> None:
+    """Print a user's tier."""
+    with explained():
+        typer.echo(asyncio.run(commands.get_user(load_settings(DatabaseSettings), user)).model_dump_json())
+
+
+@main.command("set")
+def set_tier(
+    user: User,
+    tier: Tier,
+    reason: Annotated[str, typer.Option(callback=reason_text)] = "set by command",
+    actor: Annotated[str, typer.Option()] = "cli",
+) -> None:
+    """Set a user's tier."""
+    with explained():
+        answer = asyncio.run(commands.set_user(load_settings(DatabaseSettings), user, tier, reason, actor))
+    typer.echo(answer.model_dump_json())
+
+
+@main.command()
+def history(user: User, limit: Annotated[int, typer.Option(min=1)] = 50) -> None:
+    """Print a user's changes of tier, newest first."""
+    with explained():
+        changes = asyncio.run(commands.user_history(load_settings(DatabaseSettings), user, limit))
+    for change in changes:
+        typer.echo(change.model_dump_json())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Commits batches of changes. It is the only code that writes to the tiers log."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.head import lock_head
+from tiercast_shared.eventlog.models import Head
+from tiercast_shared.eventlog.publisher import LogEvent
+from tiercast_tiers.domain import Change, Entry, Outcome, Settlement, UserState
+from tiercast_tiers.store import event_of, state_of
+from tiercast_tiers.tables import TierLogEntry, TierLogHead, User
+
+Announce = Callable[[Head, Iterable[LogEvent]], None]
+"""Told of entries after their commit; `Publisher.offer` in production."""
+
+
+class TierLogWriter:
+    """Settles changes in order, and makes the log and the users agree, in one transaction."""
+
+    def __init__(self, database: Database, announce: Announce, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._announce = announce
+        self._clock = clock
+
+    async def commit(self, changes: Sequence[Change]) -> list[Outcome | Exception]:
+        """Commit a batch; one outcome for each change.
+
+        Raises:
+            StorageUnavailable: the database is away; after a lost connection the batch may have been committed.
+            Unstorable: one of the changes holds a value that the database refuses; nothing was committed.
+        """
+        async with self._database.writing() as session:
+            head = await lock_head(session, TierLogHead)
+            rows = await _users(session, {change.user_id for change in changes})
+            users = {user_id: state_of(row) for user_id, row in rows.items()}
+            settlement = Settlement(head.epoch, head.seq, head.chain, users, self._clock())
+            outcomes: list[Outcome | Exception] = [settlement.settle(change) for change in changes]
+            entries = [_row(entry) for entry in settlement.entries]
+            if entries:
+                await session.exec(insert(TierLogEntry), params=[entry.model_dump() for entry in entries])
+                _write_back(session, rows, settlement.users)
+                head.seq, head.chain = settlement.seq, settlement.chain
+        if entries:
+            self._announce(Head(settlement.epoch, settlement.seq), [event_of(settlement.epoch, e) for e in entries])
+        return outcomes
+
+
+async def _users(session: AsyncSession, user_ids: Iterable[str]) -> dict[str, User]:
+    rows = await session.exec(select(User).where(col(User.user_id).in_(user_ids)))
+    return {row.user_id: row for row in rows}
+
+
+def _write_back(session: AsyncSession, rows: dict[str, User], users: dict[str, UserState]) -> None:
+    for user_id, state in users.items():
+        if user_id in rows:
+            rows[user_id].sqlmodel_update(asdict(state))
+        else:
+            session.add(User(user_id=user_id, **asdict(state)))
+
+
+def _row(entry: Entry) -> TierLogEntry:
+    return TierLogEntry(
+        seq=entry.seq,
+        body=entry.body,
+        chain=entry.chain,
+        correlation_id=entry.origin.correlation_id,
+        received_at=entry.origin.received_at,
+        committed_at=entry.committed_at,
+        type=entry.type,
+        user_id=entry.user_id,
+        tier=entry.tier,
+        previous_tier=entry.previous_tier,
+        reason=entry.reason,
+        actor=entry.origin.actor,
+    )

@@ -37,6 +37,12 @@ class OutgoingEvent:
     type: str | None = None
 
 
+def with_heartbeat(url: str) -> URL:
+    """`url` with a heartbeat, unless it names one."""
+    target = URL(url)
+    return target if "heartbeat" in target.query else target.update_query(heartbeat=str(HEARTBEAT_SECONDS))
+
+
 @asynccontextmanager
 async def connected(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
     """One plain connection, closed at the end; who loses it connects again.
@@ -44,7 +50,7 @@ async def connected(url: str, *, name: str) -> AsyncIterator[AbstractConnection]
     Raises:
         AMQPError, OSError, TimeoutError: the broker cannot be reached, or refuses.
     """
-    target = URL(url).update_query(heartbeat=str(HEARTBEAT_SECONDS))
+    target = with_heartbeat(url)
     connection = await aio_pika.connect(target, timeout=CONNECT_TIMEOUT, client_properties={"connection_name": name})
     try:
         yield connection

@@ -1,0 +1,163 @@
+"""The composition root: builds the gateway from its settings and runs it."""
+
+import asyncio
+import socket
+import time
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from tiercast_gateway.api import history_router
+from tiercast_gateway.auth import TokenVerifier
+from tiercast_gateway.callers import caller_dependency
+from tiercast_gateway.clients import IngestClient, TiersClient
+from tiercast_gateway.consumers import EventConsumer
+from tiercast_gateway.cursor import CursorCodec
+from tiercast_gateway.edge import Edge
+from tiercast_gateway.feed import Applied, SignalFeed
+from tiercast_gateway.heartbeat import heartbeat, sweep
+from tiercast_gateway.http_protocol import HeadTimeoutProtocol
+from tiercast_gateway.hub import Hub
+from tiercast_gateway.metrics import GatewayMetrics, StateCollector, build_info
+from tiercast_gateway.refill import SignalRefill
+from tiercast_gateway.sessions import Sessions
+from tiercast_gateway.settings import GatewaySettings
+from tiercast_gateway.stats import stats_router
+from tiercast_gateway.tier_cache import KnownTier, TierCache
+from tiercast_gateway.tier_sync import TierSync
+from tiercast_gateway.upstream import Upstream
+from tiercast_shared.health import ReadinessChecks, health_router
+from tiercast_shared.observability import get_logger, metrics_server
+from tiercast_shared.serving import Server, background, server_config
+from tiercast_shared.web import install_error_handlers
+
+VERSION = version("tiercast-gateway")
+
+log = get_logger()
+
+
+class Gateway:
+    """The parts of one replica, wired together; nothing connects before `run`."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.settings = settings
+        self.replica = f"{socket.gethostname()}-{settings.port}"
+        self.registry = CollectorRegistry()
+        self.metrics = GatewayMetrics(self.registry)
+        service_key = settings.service_key.get_secret_value()
+        self.ingest = IngestClient(settings.ingest_url, service_key)
+        self.tiers_service = TiersClient(settings.tiers_url, service_key)
+        self.verifier = TokenVerifier(
+            settings.jwt_secret.get_secret_value(),
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+            user_claim=settings.user_claim,
+        )
+        cursors = CursorCodec(service_key)
+        self.feed = SignalFeed(cursors, self._applied, capacity=settings.ring_capacity)
+        self.hub = Hub(
+            self.feed.rings,
+            call_soon=lambda turn: asyncio.get_running_loop().call_soon(turn),
+            on_round=self._written,
+            on_overrun=lambda connection: self.sessions.overran(connection),  # noqa: PLW0108 - made below
+        )
+        self.tiers = TierCache(time.monotonic, self._tier_learnt)
+        self.tier_sync = TierSync(
+            self.tiers_service,
+            self.tiers,
+            on_unknown=lambda user_id: self.sessions.tier_unknown(user_id),  # noqa: PLW0108 - made below
+            connected_users=lambda: self.sessions.users,
+            on_lookup=self.metrics.looked_up_users,
+        )
+        self.sessions = Sessions(
+            hub=self.hub,
+            feed=self.feed,
+            tiers=self.tiers,
+            cursors=cursors,
+            verify=self.verifier.verify,
+            look_up=self.tier_sync.look_up,
+            entitlements=settings.entitlements,
+            heartbeat_seconds=settings.heartbeat_seconds,
+        )
+        self.refill = SignalRefill(
+            self.ingest, self.feed, on_loaded=self.sessions.feed_loaded, capacity=settings.ring_capacity
+        )
+        self.upstream = Upstream(self.feed, self.refill, self.tiers, self.tier_sync)
+        self.consumer = EventConsumer(
+            settings.amqp_url.get_secret_value(),
+            self.upstream,
+            replica=self.replica,
+            on_restart=lambda reason: self.metrics.restarts.labels(reason).inc(),
+        )
+        self.registry.register(StateCollector(self.sessions, self.hub, self.feed, self.tiers))
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        build_info(self.registry, VERSION)
+
+    def checks(self) -> ReadinessChecks:
+        """What must work before clients are sent here."""
+        checks = ReadinessChecks()
+        checks.add("consumer", self.consumer.problem)
+        checks.add("signal_feed", self.refill.problem)
+        checks.add("tiers", self.tier_sync.problem)
+        return checks
+
+    def api(self, checks: ReadinessChecks) -> FastAPI:
+        """The HTTP side."""
+        app = FastAPI(
+            title="Tiercast gateway",
+            version=VERSION,
+            description="Recent signals over HTTP; live ones at `/ws/signals`.",
+        )
+        install_error_handlers(app)
+        app.include_router(health_router(checks))
+        app.include_router(stats_router(self.sessions))
+        caller = caller_dependency(self.verifier.verify, self.tiers, self.tier_sync, self.settings.entitlements)
+        app.include_router(history_router(self.feed, caller))
+        return app
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        settings, checks = self.settings, self.checks()
+        edge = Edge(
+            self.sessions,
+            allowed_origins=settings.allowed_origins,
+            refusal=lambda: None if self.feed.started else "this replica is not ready yet",
+        )
+        config = server_config(
+            self.api(checks), host=settings.host, port=settings.port, ws=edge.protocol, http=HeadTimeoutProtocol
+        )
+        async with AsyncExitStack() as stack:
+            stack.enter_context(metrics_server(self.registry, host=settings.host, port=settings.metrics_port))
+            stack.push_async_callback(self.ingest.close)
+            stack.push_async_callback(self.tiers_service.close)
+            await stack.enter_async_context(
+                background(
+                    self.consumer.run,
+                    self.refill.run,
+                    self.tier_sync.run,
+                    lambda: sweep(self.sessions),
+                    lambda: heartbeat(self.sessions),
+                )
+            )
+            log.info("gateway starting", port=settings.port, metrics_port=settings.metrics_port, replica=self.replica)
+            await Server(config).serve()
+            log.info("gateway stopped", replica=self.replica)
+
+    def _applied(self, applied: Applied) -> None:
+        self.metrics.applied(applied)
+        self.hub.publish(applied)
+
+    def _written(self, batch: list[Applied], deliveries: int) -> None:
+        self.metrics.written(batch, deliveries)
+        for applied in batch:
+            entry = applied.all.entry
+            log.debug("signal delivered", correlation_id=entry.correlation_id, seq=entry.position)
+
+    def _tier_learnt(self, user_id: str, before: KnownTier, known: KnownTier, reason: str) -> None:
+        self.sessions.tier_learnt(user_id, before, known, reason)

@@ -1,0 +1,172 @@
+"""The replica's own queue: both event exchanges are bound to it, and a probe watches that it is really consumed.
+
+A consumer that died is replaced whole, with a new broker object and a new queue name: redeclaring an exclusive queue that a
+half-open connection still holds is refused (RESOURCE_LOCKED), and a connection that looks well may have no consumer any more.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Protocol
+
+from faststream.middlewares import AckPolicy
+from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitQueue
+from faststream.rabbit.message import RabbitMessage
+
+from tiercast_gateway.events import BadEvent, beacon, signal_entry, tier_event
+from tiercast_gateway.ring import LogEntry
+from tiercast_shared.contracts.base import Beacon
+from tiercast_shared.contracts.signals import SIGNAL_PUBLISHED
+from tiercast_shared.contracts.tiers import SessionRevoked, TierChanged
+from tiercast_shared.eventlog.beacon import BEACON
+from tiercast_shared.messaging.broker import BROKER_ERRORS, CONNECT_TIMEOUT, HEARTBEAT_SECONDS, with_heartbeat
+from tiercast_shared.messaging.probe import PROBE, ProbeReturned, probe
+from tiercast_shared.messaging.topology import SIGNALS_EVENTS, TIERS_EVENTS
+from tiercast_shared.observability import get_logger
+
+SILENCE_SECONDS = 2.0
+"""Without a delivery of any kind for this long, while probes are sent every second, the consumer is dead."""
+
+WATCH_SECONDS = 0.25
+RETRY_SECONDS = 0.5
+STOP_SECONDS = 2.0
+
+log = get_logger()
+
+
+class EventHandler(Protocol):
+    """What is done with events. Called in the order of delivery; nothing here may wait."""
+
+    def signal(self, epoch: str, entry: LogEntry) -> None:
+        """A signal was published."""
+
+    def signals_beacon(self, beacon: Beacon) -> None:
+        """Ingest is alive, and has published up to `beacon.head`."""
+
+    def tier_event(self, epoch: str, event: TierChanged | SessionRevoked) -> None:
+        """An entry of the tiers log was published."""
+
+    def tiers_beacon(self, beacon: Beacon) -> None:
+        """The tiers service is alive, and has published up to `beacon.head`."""
+
+    def consuming(self) -> None:
+        """A new queue is bound and consumed: what was published before must be fetched from the logs."""
+
+
+class DeadConsumer(Exception):
+    """Nothing is delivered any more, although the broker may look well."""
+
+
+async def _as_it_is(message: RabbitMessage) -> RabbitMessage:
+    return message  # an identity decoder and an unannotated handler keep the order and halve the cost
+
+
+class EventConsumer:
+    """Consumes for as long as it runs, replacing its queue whenever it died."""
+
+    def __init__(self, url: str, handler: EventHandler, *, replica: str, on_restart: Callable[[str], None]) -> None:
+        self._url = url
+        self._handler = handler
+        self._replica = replica
+        self._on_restart = on_restart
+        self._last_delivery = 0.0
+        self._dead: str | None = "not consuming yet"
+
+    def problem(self) -> str | None:
+        """Why nothing is consumed, for `/readyz`."""
+        return self._dead
+
+    async def run(self) -> None:
+        """Consume until cancelled."""
+        while True:
+            queue = f"gateway.{self._replica}.{uuid.uuid4().hex[:8]}"
+            try:
+                async with self._consuming(queue), asyncio.TaskGroup() as group:
+                    group.create_task(probe(self._url, queue, name=f"{queue} probe"))
+                    group.create_task(self._watch())
+            except* (DeadConsumer, ProbeReturned, *BROKER_ERRORS) as errors:
+                self._died(errors.exceptions[0], queue)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _died(self, error: BaseException, queue: str) -> None:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        self._dead = f"{type(error).__name__}: {error}"
+        log.warning("consumer is dead, starting a new one on a new queue", queue=queue, reason=self._dead)
+        self._on_restart(
+            "silence"
+            if isinstance(error, DeadConsumer)
+            else "returned"
+            if isinstance(error, ProbeReturned)
+            else "broker"
+        )
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            silence = time.monotonic() - self._last_delivery
+            if silence > SILENCE_SECONDS:
+                raise DeadConsumer(f"nothing was delivered for {silence:.1f} s")
+
+    @asynccontextmanager
+    async def _consuming(self, name: str) -> AsyncIterator[None]:
+        broker = RabbitBroker(
+            with_heartbeat(self._url).update_query(name=name),
+            timeout=CONNECT_TIMEOUT,
+            graceful_timeout=STOP_SECONDS,
+            default_channel=Channel(prefetch_count=1000),
+            apply_types=False,
+            logger=None,
+        )
+        queue = RabbitQueue(name, exclusive=True, auto_delete=True, durable=False)
+        fanouts = [
+            RabbitExchange(exchange, type=ExchangeType.FANOUT, durable=True)
+            for exchange in (SIGNALS_EVENTS, TIERS_EVENTS)
+        ]
+        # the broker's own acknowledgement: what is lost with this process is in the logs
+        subscribe = broker.subscriber(
+            queue, fanouts[0], decoder=_as_it_is, no_reply=True, ack_policy=AckPolicy.ACK_FIRST
+        )
+        subscribe(self._handle)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await broker.start()
+                declared = await broker.declare_queue(queue)
+                for fanout in fanouts[1:]:
+                    await declared.bind(await broker.declare_exchange(fanout))
+            self._last_delivery = time.monotonic()
+            self._dead = None
+            log.info("consuming", queue=name, heartbeat=HEARTBEAT_SECONDS)
+            self._handler.consuming()
+            yield
+        finally:
+            with suppress(*BROKER_ERRORS):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await broker.stop()
+
+    async def _handle(self, message: Any) -> None:
+        # no await in here: handlers of successive messages would overlap at it
+        self._last_delivery = time.monotonic()
+        raw = message.raw_message
+        kind = raw.type or raw.headers.get("type")
+        if kind == PROBE:
+            return
+        try:
+            self._dispatch(kind, raw)
+        except BadEvent as error:
+            log.error(  # noqa: TRY400 - the reason says it all
+                "an event was not understood and is skipped; its log will be asked",
+                exchange=raw.exchange,
+                reason=str(error),
+            )
+
+    def _dispatch(self, kind: object, raw: Any) -> None:
+        headers, from_ingest = raw.headers, raw.exchange == SIGNALS_EVENTS
+        if kind == BEACON:
+            (self._handler.signals_beacon if from_ingest else self._handler.tiers_beacon)(beacon(raw.body))
+        elif from_ingest and kind == SIGNAL_PUBLISHED:
+            self._handler.signal(str(headers.get("epoch", "")), signal_entry(headers, raw.body, raw.correlation_id))
+        elif not from_ingest and kind in {"tier.changed", "session.revoked"}:
+            self._handler.tier_event(str(headers.get("epoch", "")), tier_event(raw.body))

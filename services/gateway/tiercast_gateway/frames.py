@@ -1,0 +1,31 @@
+"""Server frames as bytes ready for the wire: an unmasked RFC 6455 text frame around one JSON object."""
+
+import struct
+
+import orjson
+
+from tiercast_shared.contracts.frames import ServerFrame
+
+FIN_TEXT = 0x81
+_SHORT, _MEDIUM, _LONG = struct.Struct(">BB"), struct.Struct(">BBH"), struct.Struct(">BBQ")
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Put `payload` (UTF-8) into one text frame (RFC 6455, section 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return _SHORT.pack(FIN_TEXT, size) + payload
+    if size < 65536:
+        return _MEDIUM.pack(FIN_TEXT, 126, size) + payload
+    return _LONG.pack(FIN_TEXT, 127, size) + payload
+
+
+def encode(frame: ServerFrame) -> bytes:
+    """One frame that is made for one connection; signals go through `signal_frame`."""
+    return text_frame(orjson.dumps(frame.model_dump(mode="json")))
+
+
+def signal_frame(seq: int, cursor: str, data: bytes, *, replay: bool = False) -> bytes:
+    """A `new_signal` frame around `data`, the bytes that ingest rendered."""
+    mark = b',"replay":true' if replay else b""
+    return text_frame(b'{"type":"new_signal","seq":%d,"cursor":"%s"%s,"data":%s}' % (seq, cursor.encode(), mark, data))

@@ -1,0 +1,282 @@
+"""Who is sent what. Pure: it writes through the connections and is told when to go on.
+
+A connection is a cursor into a shared ring. While it is *live* it has no position of its own: every round of the hub takes all
+signals that have arrived, joins their frames once per audience, and writes once per connection. A connection whose transport is
+full leaves the live set and keeps only its position; when it drains it is caught up from the ring, under the entitlement of that
+moment, and is live again when it has reached the hub's head.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from tiercast_gateway.connection import Connection, Flow, Symbols
+from tiercast_gateway.feed import Applied
+from tiercast_gateway.frames import signal_frame
+from tiercast_gateway.ring import Ring, RingItem
+from tiercast_shared.contracts.signals import Feed
+
+WRITES_PER_STEP = 256
+"""Writes between two turns of the event loop, so that accepts and consumers are not starved (about 2 ms)."""
+
+CATCH_UP_ITEMS = 128
+"""Signals that one catching-up connection is sent per turn (about 70 kB)."""
+
+
+@dataclass(eq=False, slots=True)
+class Audience:
+    """Live connections that are sent the same bytes."""
+
+    feed: Feed
+    symbols: Symbols | None
+    members: dict[Connection, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Share:
+    """What one audience is sent in one round, and to whom it is still to be written."""
+
+    audience: Audience
+    payload: bytes
+    signals: int
+    members: list[Connection]
+    done: int = 0
+
+
+class Hub:
+    """Fans signals out to connections."""
+
+    def __init__(
+        self,
+        rings: dict[Feed, Ring],
+        *,
+        call_soon: Callable[[Callable[[], None]], object],
+        on_round: Callable[[list[Applied], int], None] = lambda _batch, _deliveries: None,
+        on_overrun: Callable[[Connection], bool] = lambda _connection: True,
+        writes_per_step: int = WRITES_PER_STEP,
+    ) -> None:
+        self._rings = rings
+        self._call_soon = call_soon
+        self._on_round = on_round
+        self._on_overrun = on_overrun
+        self._writes_per_step = writes_per_step
+        self._audiences: dict[tuple[Feed, Symbols | None], Audience] = {}
+        self._by_symbol: dict[tuple[Feed, str], dict[Audience, None]] = defaultdict(dict)
+        self._pending: list[Applied] = []
+        self._catching_up: dict[Connection, None] = {}
+        self._scheduled = False
+        self.head = 0
+        """Every signal up to this log position belongs to a round that has begun."""
+        self._round = 0
+        self._round_start = 0
+        self._round_batch: list[Applied] = []
+        self._round_deliveries = 0
+        self._shares: deque[Share] = deque()
+        self._sharing: dict[Audience, None] = {}
+
+    @property
+    def live(self) -> int:
+        """Connections that get every round as it happens."""
+        return sum(len(audience.members) for audience in self._audiences.values())
+
+    @property
+    def behind(self) -> int:
+        """Connections that are being caught up."""
+        return len(self._catching_up)
+
+    # -- what arrives ----------------------------------------------------------------------------
+
+    def begin(self, head: int) -> None:
+        """Start, or start anew, at log position `head`; every connection is moved there."""
+        self._pending.clear()
+        self._shares.clear()
+        self._sharing.clear()
+        self._round_batch = []
+        self.head = self._round_start = head
+
+    def publish(self, applied: Applied) -> None:
+        """A signal entered the rings; it goes out with all that arrive before the loop's next turn."""
+        self._pending.append(applied)
+        self._schedule()
+
+    # -- who is there ----------------------------------------------------------------------------
+
+    def attach(self, connection: Connection, position: int) -> None:
+        """Send `connection` everything after `position` that its feed and filter let it see, then be live."""
+        connection.position = position
+        self._catch_up_or_join(connection)
+
+    def detach(self, connection: Connection) -> None:
+        """Send it nothing more. It keeps its position."""
+        if connection.flow is Flow.LIVE:
+            self._leave(connection)
+        elif connection.flow is Flow.CATCHING_UP:
+            del self._catching_up[connection]
+        connection.flow = Flow.DETACHED
+
+    def position_of(self, connection: Connection) -> int:
+        """The log position up to which `connection` has been sent what it may see."""
+        if connection.flow is not Flow.LIVE:
+            return connection.position
+        if connection.audience in self._sharing and connection.round != self._round:
+            return self._round_start
+        return self.head
+
+    def change(self, connection: Connection, *, feed: Feed, symbols: Symbols | None) -> None:
+        """Give `connection` another feed or filter from its present position on, in this very step."""
+        flow = connection.flow
+        if flow is Flow.LIVE:
+            self._leave(connection)
+        connection.feed, connection.symbols = feed, symbols
+        if flow is Flow.LIVE:
+            self._catch_up_or_join(connection)
+
+    def pause(self, connection: Connection) -> None:
+        """Its transport is full: it keeps its position and is written no more."""
+        if connection.flow in {Flow.LIVE, Flow.CATCHING_UP}:
+            self.detach(connection)
+            connection.flow = Flow.PAUSED
+
+    def resume(self, connection: Connection) -> None:
+        """Its transport has drained."""
+        if connection.flow is Flow.PAUSED:
+            self._catch_up_or_join(connection)
+
+    def _catch_up_or_join(self, connection: Connection) -> None:
+        ring = self._rings[connection.feed]
+        if connection.position >= ring.floor and not ring.after(connection.position, self.head, 1):
+            self._join(connection)
+            return
+        connection.flow = Flow.CATCHING_UP
+        self._catching_up[connection] = None
+        self._schedule()
+
+    def _join(self, connection: Connection) -> None:
+        key = (connection.feed, connection.symbols)
+        audience = self._audiences.get(key)
+        if audience is None:
+            audience = self._audiences[key] = Audience(*key)
+            for symbol in connection.symbols or ():
+                self._by_symbol[connection.feed, symbol][audience] = None
+        audience.members[connection] = None
+        connection.audience = audience
+        connection.round = self._round  # it has all of the present round
+        connection.flow = Flow.LIVE
+
+    def _leave(self, connection: Connection) -> None:
+        connection.position = self.position_of(connection)
+        audience = connection.audience
+        connection.audience = None
+        connection.flow = Flow.DETACHED
+        if not isinstance(audience, Audience):
+            return
+        del audience.members[connection]
+        if not audience.members:
+            del self._audiences[audience.feed, audience.symbols]
+            for symbol in audience.symbols or ():
+                index = self._by_symbol[audience.feed, symbol]
+                del index[audience]
+                if not index:
+                    del self._by_symbol[audience.feed, symbol]
+
+    # -- the loop's turns ------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if not self._shares and self._pending:
+            self._begin_round()
+        if self._shares:
+            self._write_some()
+        self._catch_some_up()
+        if self._shares or self._pending or self._catching_up:
+            self._schedule()
+
+    def _begin_round(self) -> None:
+        batch, self._pending = self._pending, []
+        self._round += 1
+        self._round_start, self.head = self.head, batch[-1].all.entry.position
+        self._round_batch, self._round_deliveries = batch, 0
+        for feed in Feed:
+            self._share_out(feed, [item for applied in batch if (item := applied.on(feed)) is not None])
+        if not self._shares:
+            self._end_round()
+
+    def _share_out(self, feed: Feed, items: list[RingItem]) -> None:
+        frames: dict[Audience, list[bytes]] = defaultdict(list)
+        everyone = self._audiences.get((feed, None))
+        for item in items:
+            filtered = self._by_symbol.get((feed, item.entry.symbol), ())
+            if everyone is None and not filtered:
+                continue
+            frame = signal_frame(item.seq, item.cursor, item.entry.data)
+            if everyone is not None:
+                frames[everyone].append(frame)
+            for audience in filtered:
+                frames[audience].append(frame)
+        for audience, parts in frames.items():
+            self._sharing[audience] = None
+            self._shares.append(Share(audience, b"".join(parts), len(parts), list(audience.members)))
+
+    def _write_some(self) -> None:
+        budget = self._writes_per_step
+        while self._shares and budget > 0:
+            share = self._shares[0]
+            chunk = share.members[share.done : share.done + budget]
+            self._round_deliveries += self._write(share, chunk) * share.signals
+            share.done += len(chunk)
+            budget -= len(chunk)
+            if share.done >= len(share.members):
+                self._shares.popleft()
+        if not self._shares:
+            self._end_round()
+
+    def _write(self, share: Share, members: Iterable[Connection]) -> int:
+        audience, payload, this_round = share.audience, share.payload, self._round
+        written = 0
+        for connection in members:
+            # it may have left, or joined anew and been caught up, since the round began
+            if connection.audience is audience and connection.round != this_round:
+                connection.round = this_round  # before the write: a full transport pauses the connection inside it
+                connection.write(payload)
+                written += 1
+        return written
+
+    def _end_round(self) -> None:
+        self._sharing.clear()
+        batch, self._round_batch = self._round_batch, []
+        self._on_round(batch, self._round_deliveries)
+
+    def _catch_some_up(self) -> None:
+        for _ in range(min(len(self._catching_up), self._writes_per_step)):
+            connection = next(iter(self._catching_up))
+            del self._catching_up[connection]  # to the end of the line, if it is not done in this turn
+            connection.flow = Flow.DETACHED
+            self._send_missed(connection)
+
+    def _send_missed(self, connection: Connection) -> None:
+        ring = self._rings[connection.feed]
+        if connection.position < ring.floor:
+            connection.position = self.head
+            if self._on_overrun(connection):
+                self._catch_up_or_join(connection)
+            return
+        items = ring.after(connection.position, self.head, CATCH_UP_ITEMS)
+        connection.position = items[-1].entry.position if items else self.head
+        connection.flow = Flow.CATCHING_UP  # so that a transport that fills up inside the write pauses it
+        self._catching_up[connection] = None
+        payload = b"".join(
+            signal_frame(item.seq, item.cursor, item.entry.data, replay=item.entry.position <= connection.replay_until)
+            for item in items
+            if connection.symbols is None or item.entry.symbol in connection.symbols
+        )
+        if payload:
+            connection.write(payload)
+        if connection.flow is Flow.CATCHING_UP and len(items) < CATCH_UP_ITEMS:
+            del self._catching_up[connection]
+            connection.flow = Flow.DETACHED
+            self._catch_up_or_join(connection)

@@ -1,0 +1,141 @@
+"""All metrics of the gateway. Label sets are closed: never a user, a symbol or a connection."""
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tiercast_gateway.feed import Applied, SignalFeed
+from tiercast_gateway.hub import Hub
+from tiercast_gateway.sessions import Sessions
+from tiercast_gateway.tier_cache import TierCache
+from tiercast_shared.contracts.signals import Feed
+from tiercast_shared.contracts.tiers import Tier
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+RESTART_REASONS = ("silence", "returned", "broker")
+
+
+class GatewayMetrics:
+    """Counters and histograms that the gateway's parts report to."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.signals = Counter(
+            "tiercast_gateway_signals",
+            "Signals applied, by the smallest feed that carries them.",
+            ["feed"],
+            registry=registry,
+        )
+        self.deliveries = Counter("tiercast_gateway_deliveries", "Signals written to sockets.", registry=registry)
+        self.rounds = Counter(
+            "tiercast_gateway_rounds", "Rounds of the hub: each writes at most once per connection.", registry=registry
+        )
+        self.hops = Histogram(
+            "tiercast_gateway_hop_seconds",
+            "Time a signal takes from one point to the next.",
+            ["hop"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.restarts = Counter(
+            "tiercast_gateway_consumer_restarts", "Dead consumers that were replaced.", ["reason"], registry=registry
+        )
+        self.lookups = Counter(
+            "tiercast_gateway_tier_lookups", "Requests to the tiers service.", ["outcome"], registry=registry
+        )
+        self.looked_up = Counter("tiercast_gateway_tier_users_looked_up", "Users in those requests.", registry=registry)
+        for feed in Feed:
+            self.signals.labels(feed)
+        for hop in (
+            "received_committed",
+            "committed_published",
+            "published_consumed",
+            "consumed_written",
+            "received_written",
+        ):
+            self.hops.labels(hop)
+        for reason in RESTART_REASONS:
+            self.restarts.labels(reason)
+        for outcome in ("ok", "failed"):
+            self.lookups.labels(outcome)
+
+    def applied(self, applied: Applied) -> None:
+        """A signal entered the rings."""
+        entry = applied.all.entry
+        self.signals.labels(Feed.ALL if entry.premium else Feed.STANDARD).inc()
+        if entry.published_at is not None:
+            self.hops.labels("received_committed").observe(max(0.0, entry.committed_at - entry.received_at))
+            self.hops.labels("committed_published").observe(max(0.0, entry.published_at - entry.committed_at))
+            self.hops.labels("published_consumed").observe(max(0.0, time.time() - entry.published_at))
+
+    def written(self, batch: list[Applied], deliveries: int) -> None:
+        """A round is over."""
+        now = time.time()
+        self.rounds.inc()
+        self.deliveries.inc(deliveries)
+        for applied in batch:
+            if applied.all.entry.published_at is not None:
+                self.hops.labels("consumed_written").observe(max(0.0, now - applied.applied_at))
+                self.hops.labels("received_written").observe(max(0.0, now - applied.all.entry.received_at))
+
+    def looked_up_users(self, users: int, ok: bool) -> None:
+        """A look-up was answered, or not."""
+        self.lookups.labels("ok" if ok else "failed").inc()
+        self.looked_up.inc(users)
+
+
+class StateCollector(Collector):
+    """What is read off the gateway's parts when it is asked for."""
+
+    def __init__(self, sessions: Sessions, hub: Hub, feed: SignalFeed, tiers: TierCache) -> None:
+        self._sessions = sessions
+        self._hub = hub
+        self._feed = feed
+        self._tiers = tiers
+
+    def collect(self) -> list[Metric]:
+        """All gauges of this moment."""
+        connections = GaugeMetricFamily("tiercast_gateway_connections", "Open connections.", labels=["tier"])
+        for tier in Tier:
+            connections.add_metric([tier], self._sessions.by_tier[tier])
+        rings = GaugeMetricFamily("tiercast_gateway_ring_signals", "Signals in memory.", labels=["feed"])
+        for feed, ring in self._feed.rings.items():
+            rings.add_metric([feed], len(ring))
+        lookups = GaugeMetricFamily(
+            "tiercast_gateway_tier_cache_lookups", "Questions to the tier cache so far.", labels=["result"]
+        )
+        lookups.add_metric(["hit"], self._tiers.hits)
+        lookups.add_metric(["miss"], self._tiers.misses)
+        return [
+            connections,
+            rings,
+            lookups,
+            _gauge("sockets", "Sockets, open or not yet.", len(self._sessions)),
+            _gauge("users", "Users with a connection.", len(self._sessions.users)),
+            _gauge("connections_behind", "Connections that are being caught up.", self._hub.behind),
+            _gauge("feed_head", "Last position of the signal log applied.", self._feed.head),
+            _gauge(
+                "feed_missing", "Positions known to exist and not applied.", self._feed.known_head - self._feed.head
+            ),
+            _gauge("tier_cache_users", "Users in the tier cache.", len(self._tiers)),
+            _gauge(
+                "tier_log_missing",
+                "Changes known to exist and not applied.",
+                self._tiers.known_head - self._tiers.applied,
+            ),
+            _gauge(
+                "tier_lease_seconds", "Time for which tiers may still be trusted.", max(0.0, self._tiers.lease_left)
+            ),
+        ]
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"tiercast_gateway_{name}", text, value=value)
+
+
+def build_info(registry: CollectorRegistry, version: str) -> None:
+    """The usual constant that names the running version."""
+    Gauge("tiercast_gateway_build_info", "Version of the running code.", ["version"], registry=registry).labels(
+        version
+    ).set(1)

@@ -1,0 +1,309 @@
+"""Every connection's life, from its token to its close. Pure: sockets, clock and look-ups are behind arguments.
+
+open → authenticate → (tier looked up) → `connected` → hub. From then on the hub sends the signals, and this module moves the
+connection when its user's tier changes, answers what the client says, and ends it when its token does.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+from tiercast_gateway.auth import Identity
+from tiercast_gateway.connection import Connection, Flow, State
+from tiercast_gateway.cursor import CursorCodec, InvalidCursor, epoch_tag
+from tiercast_gateway.entitlements import Entitlements
+from tiercast_gateway.errors import InvalidToken
+from tiercast_gateway.feed import SignalFeed
+from tiercast_gateway.frames import encode
+from tiercast_gateway.hub import Hub
+from tiercast_gateway.inbox import EVERYTHING, BadMessage, added, parse, removed
+from tiercast_gateway.tier_cache import KnownTier, TierCache
+from tiercast_shared.contracts.close_codes import CloseCode
+from tiercast_shared.contracts.frames import (
+    ClientAuth,
+    ClientPing,
+    ClientSubscribe,
+    Connected,
+    ErrorFrame,
+    Heartbeat,
+    ResyncRequired,
+    ServerFrame,
+    Subscribed,
+    TierChangedFrame,
+)
+from tiercast_shared.contracts.tiers import Tier
+
+HEARTBEAT_SECONDS = 25.0
+"""Below the idle time-out of usual proxies (60 s), twice."""
+
+AUTH_SECONDS = 5.0
+MAX_STRIKES = 3
+UNVERIFIED = "unverified"
+
+
+class Sessions:
+    """All connections of this replica."""
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        feed: SignalFeed,
+        tiers: TierCache,
+        cursors: CursorCodec,
+        verify: Callable[[str], Identity],
+        look_up: Callable[[str], None],
+        entitlements: Entitlements,
+        clock: Callable[[], float] = time.time,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._hub = hub
+        self._feed = feed
+        self._tiers = tiers
+        self._cursors = cursors
+        self._verify = verify
+        self._look_up = look_up
+        self._entitlements = entitlements
+        self._clock = clock
+        self.heartbeat_seconds = heartbeat_seconds
+        self._connections: dict[Connection, None] = {}
+        self._by_user: dict[str, dict[Connection, None]] = {}
+        self._by_tier: dict[Tier, int] = dict.fromkeys(Tier, 0)
+
+    # -- what is asked of it ---------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._connections))
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    @property
+    def users(self) -> list[str]:
+        """Users with at least one connection."""
+        return list(self._by_user)
+
+    @property
+    def by_tier(self) -> dict[Tier, int]:
+        """Open connections by tier."""
+        return dict(self._by_tier)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def opened(self, connection: Connection, token: str | None) -> None:
+        """A socket is there. Without a token it has 5 s to send one."""
+        connection.connected_at = self._clock()
+        self._connections[connection] = None
+        if token is not None:
+            self._authenticate(connection, token)
+
+    def lost(self, connection: Connection) -> None:
+        """Its transport is gone."""
+        self._forget(connection)
+
+    def paused(self, connection: Connection) -> None:
+        """Its transport is full."""
+        self._hub.pause(connection)
+
+    def resumed(self, connection: Connection) -> None:
+        """Its transport has drained."""
+        self._hub.resume(connection)
+
+    def close(self, connection: Connection, code: CloseCode, reason: str, *, error: str | None = None) -> None:
+        """End it: out of the hub first, then an `error` frame that says why, then the close frame."""
+        if connection.state is State.CLOSED:
+            return
+        self._forget(connection)
+        if error is not None:
+            self._send(connection, ErrorFrame(code=error, message=reason))
+        connection.wire.close(code, reason)
+
+    def _forget(self, connection: Connection) -> None:
+        if connection.state is State.CLOSED:
+            return
+        self._hub.detach(connection)
+        if connection.state is State.OPEN:
+            self._by_tier[connection.tier] -= 1
+        connection.become(State.CLOSED)
+        self._connections.pop(connection, None)
+        if connection.user_id:
+            mine = self._by_user[connection.user_id]
+            del mine[connection]
+            if not mine:
+                del self._by_user[connection.user_id]
+            self._tiers.disconnect(connection.user_id)
+
+    # -- identity --------------------------------------------------------------------------------
+
+    def _authenticate(self, connection: Connection, token: str) -> None:
+        try:
+            identity = self._verify(token)
+        except InvalidToken as error:
+            self.close(connection, CloseCode.INVALID_TOKEN, str(error), error="invalid_token")
+            return
+        if connection.state is State.AUTHENTICATING:
+            self._identified(connection, identity)
+        elif identity.user_id != connection.user_id:
+            self.close(connection, CloseCode.INVALID_TOKEN, "the token is another user's", error="invalid_token")
+        else:
+            connection.issued_at, connection.expires_at = identity.issued_at, identity.expires_at
+
+    def _identified(self, connection: Connection, identity: Identity) -> None:
+        user_id = connection.user_id = identity.user_id
+        connection.issued_at, connection.expires_at = identity.issued_at, identity.expires_at
+        connection.become(State.OPENING)
+        self._by_user.setdefault(user_id, {})[connection] = None
+        self._tiers.connect(user_id)
+        known = self._tiers.get(user_id)
+        if known is None:
+            self._look_up(user_id)
+        else:
+            self._welcome(connection, known)
+
+    def tier_learnt(self, user_id: str, _before: KnownTier, known: KnownTier, reason: str) -> None:
+        """The tier cache knows something new of a connected user: open who waits, move who is open, end who is revoked."""
+        for connection in list(self._by_user.get(user_id, ())):
+            if known.tokens_valid_after > connection.issued_at:
+                self.close(connection, CloseCode.INVALID_TOKEN, "the token was revoked", error="revoked_token")
+            elif connection.state is State.OPENING:
+                self._welcome(connection, known)
+            else:
+                self._move(connection, self._tiers.tier_of(user_id), reason)
+
+    def tier_unknown(self, user_id: str) -> None:
+        """The look-up failed: who waits for it is served as STARTER until more is known."""
+        for connection in list(self._by_user.get(user_id, ())):
+            if connection.state is State.OPENING:
+                self._open(connection, Tier.STARTER)
+
+    def _welcome(self, connection: Connection, known: KnownTier) -> None:
+        if known.tokens_valid_after > connection.issued_at:
+            self.close(connection, CloseCode.INVALID_TOKEN, "the token was revoked", error="revoked_token")
+        else:
+            self._open(connection, self._tiers.tier_of(connection.user_id))
+
+    def _open(self, connection: Connection, tier: Tier) -> None:
+        connection.become(State.OPEN)
+        connection.tier = tier
+        connection.feed = self._entitlements[tier].feed
+        self._by_tier[tier] += 1
+        position, recovered, problem = self._place(connection)
+        cursor = connection.resume if recovered and connection.resume else self._feed.cursor(connection.feed)
+        connection.replay_until = self._feed.head if recovered else 0
+        self._send(
+            connection,
+            Connected(
+                message=f"Connected to Tiercast as {tier}",
+                connection_id=connection.id,
+                user_tier=tier,
+                cursor=cursor,
+                recovered=recovered,
+                heartbeat_seconds=self.heartbeat_seconds,
+                server_timestamp=self._clock(),
+            ),
+        )
+        if problem is not None:
+            self._send(connection, ResyncRequired(reason=problem, cursor=cursor))
+        self._hub.attach(connection, position)
+
+    def _place(self, connection: Connection) -> tuple[int, bool | None, str | None]:
+        """Where to begin, whether nothing is missed by that, and if not, why."""
+        if connection.resume is None:
+            return self._hub.head, None, None
+        try:
+            place = self._cursors.open(connection.resume)
+        except InvalidCursor:
+            return self._hub.head, False, "invalid_cursor"
+        if place.epoch_tag != epoch_tag(self._feed.epoch):
+            return self._hub.head, False, "feed_recreated"
+        if place.position > self._feed.head:
+            return self._hub.head, False, "cursor_ahead"
+        if place.position < self._feed.rings[connection.feed].floor:
+            return self._hub.head, False, "cursor_too_old"
+        return place.position, True, None
+
+    def overran(self, connection: Connection) -> bool:
+        """The ring has moved past a slow connection. Returns whether it may go on, from the present."""
+        connection.overruns += 1
+        if connection.overruns > 1:
+            self.close(connection, CloseCode.TOO_SLOW, "too slow: signals were missed again", error="too_slow")
+            return False
+        self._send(connection, ResyncRequired(reason="too_slow", cursor=self._feed.cursor(connection.feed)))
+        return True
+
+    def feed_loaded(self) -> None:
+        """The feed was read from the log, at start or because the log began a new life: everyone goes on from its end."""
+        open_ones = [connection for connection in self._connections if connection.state is State.OPEN]
+        for connection in open_ones:
+            self._hub.detach(connection)
+        self._hub.begin(self._feed.head)
+        for connection in open_ones:
+            self._send(connection, ResyncRequired(reason="feed_recreated", cursor=self._feed.cursor(connection.feed)))
+            self._hub.attach(connection, self._hub.head)
+
+    def _move(self, connection: Connection, tier: Tier, reason: str) -> None:
+        if connection.state is not State.OPEN or tier is connection.tier:
+            return
+        previous, connection.tier = connection.tier, tier
+        self._by_tier[previous] -= 1
+        self._by_tier[tier] += 1
+        feed = self._entitlements[tier].feed
+        self._hub.change(connection, feed=feed, symbols=connection.symbols)
+        cursor = self._feed.cursor_at(feed, self._hub.position_of(connection))
+        self._send(connection, TierChangedFrame(user_tier=tier, previous_tier=previous, reason=reason, cursor=cursor))
+
+    # -- what clients say ------------------------------------------------------------------------
+
+    def received(self, connection: Connection, payload: str) -> None:
+        """One whole text message."""
+        if connection.state is State.CLOSED:
+            return
+        try:
+            self._handle(connection, parse(payload))
+        except BadMessage as error:
+            self._strike(connection, str(error))
+
+    def _handle(self, connection: Connection, message: ClientPing | ClientAuth | ClientSubscribe) -> None:
+        if isinstance(message, ClientAuth):
+            self._authenticate(connection, message.token)
+        elif connection.state is State.AUTHENTICATING:
+            raise BadMessage('authenticate first: {"type":"auth","token":…}')
+        elif isinstance(message, ClientSubscribe):
+            change = added if message.type == "subscribe" else removed
+            symbols = change(connection.symbols, message.symbols)
+            self._hub.change(connection, feed=connection.feed, symbols=symbols)
+            self._send(connection, Subscribed(symbols=[EVERYTHING] if symbols is None else sorted(symbols)))
+        elif message.type == "ping":
+            self._send(connection, self._heartbeat(connection, "pong"))
+
+    def _strike(self, connection: Connection, problem: str) -> None:
+        connection.strikes += 1
+        if connection.strikes >= MAX_STRIKES:
+            self.close(connection, CloseCode.BAD_REQUEST, problem[:100], error="bad_message")
+        else:
+            self._send(connection, ErrorFrame(code="bad_message", message=problem))
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Once a second: end who did not authenticate or whose token is over, and follow the tier lease."""
+        now = self._clock()
+        for connection in list(self._connections):
+            if connection.state is State.AUTHENTICATING and now - connection.connected_at > AUTH_SECONDS:
+                self.close(connection, CloseCode.AUTH_TIMEOUT, "no token came in time", error="auth_timeout")
+            elif connection.expires_at <= now:
+                self.close(connection, CloseCode.TOKEN_EXPIRED, "the token has expired", error="token_expired")
+            elif connection.state is State.OPEN:
+                trusted = self._tiers.trusted(connection.user_id)
+                self._move(connection, self._tiers.tier_of(connection.user_id), "verified" if trusted else UNVERIFIED)
+
+    def beat(self, connection: Connection) -> None:
+        """Send a JSON `ping`, unless its transport is full."""
+        if connection.state is State.OPEN and connection.flow is not Flow.PAUSED:
+            self._send(connection, self._heartbeat(connection, "ping"))
+
+    def _heartbeat(self, connection: Connection, kind: str) -> Heartbeat:
+        seq = self._feed.rings[connection.feed].seq
+        return Heartbeat.model_validate({"type": kind, "server_timestamp": self._clock(), "seq": seq})
+
+    def _send(self, connection: Connection, frame: ServerFrame) -> None:
+        connection.write(encode(frame))

@@ -1,0 +1,77 @@
+"""What the gateway does with the events of both logs, and how it knows that they still come."""
+
+import time
+from collections.abc import Callable
+
+from tiercast_gateway.feed import SignalFeed
+from tiercast_gateway.refill import SignalRefill
+from tiercast_gateway.ring import LogEntry
+from tiercast_gateway.tier_cache import TierCache
+from tiercast_gateway.tier_sync import TierSync
+from tiercast_shared.contracts.base import Beacon
+from tiercast_shared.contracts.tiers import SessionRevoked, TierChanged
+
+STALE_SECONDS = 3.0
+"""Three beacons missed."""
+
+
+class Upstream:
+    """Feeds the signal feed and the tier cache, and asks the logs for what did not come."""
+
+    def __init__(
+        self,
+        feed: SignalFeed,
+        refill: SignalRefill,
+        tiers: TierCache,
+        tier_sync: TierSync,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._feed = feed
+        self._refill = refill
+        self._tiers = tiers
+        self._tier_sync = tier_sync
+        self._clock = clock
+        self._last_beacon = clock()
+
+    @property
+    def stale(self) -> bool:
+        """Whether ingest has been silent for longer than 3 s."""
+        return self._clock() - self._last_beacon > STALE_SECONDS
+
+    def signal(self, epoch: str, entry: LogEntry) -> None:
+        """A signal was published."""
+        if self._feed.started and epoch != self._feed.epoch:
+            self._refill.restart()
+            return
+        self._feed.offer(entry)
+        if self._feed.gap:
+            self._refill.needed()
+
+    def signals_beacon(self, beacon: Beacon) -> None:
+        """Ingest is alive; a last message that was lost shows here."""
+        self._last_beacon = self._clock()
+        if self._feed.started and beacon.epoch != self._feed.epoch:
+            self._refill.restart()
+            return
+        self._feed.learn_head(beacon.head)
+        if self._feed.gap:
+            self._refill.needed()
+
+    def tier_event(self, epoch: str, event: TierChanged | SessionRevoked) -> None:
+        """An entry of the tiers log was published."""
+        if self._tiers.epoch and epoch == self._tiers.epoch:
+            self._tiers.changed(event)
+        if epoch != self._tiers.epoch or self._tiers.gap:
+            self._tier_sync.catch_up()
+
+    def tiers_beacon(self, beacon: Beacon) -> None:
+        """The tiers service is alive; if all its changes were seen, the lease is renewed."""
+        self._tiers.beacon(beacon.epoch, beacon.head)
+        if beacon.epoch != self._tiers.epoch or self._tiers.gap:
+            self._tier_sync.catch_up()
+
+    def consuming(self) -> None:
+        """A new queue: whatever was published before it was bound is in the logs."""
+        self._refill.needed(look=True)
+        self._tier_sync.catch_up(look=True)

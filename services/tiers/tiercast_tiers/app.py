@@ -23,7 +23,7 @@ from tiercast_shared.messaging.topology import TIERS_EVENTS
 from tiercast_shared.observability import get_logger, metrics_server
 from tiercast_shared.serving import Server, background, server_config
 from tiercast_shared.web import install_error_handlers
-from tiercast_tiers.api import admin_router
+from tiercast_tiers.api import Submit, admin_router
 from tiercast_tiers.domain import Change, Outcome
 from tiercast_tiers.metrics import TiersMetrics
 from tiercast_tiers.request_errors import RequestErrorMiddleware
@@ -66,14 +66,21 @@ async def running(settings: TiersSettings) -> AsyncIterator[FastAPI]:
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
         await stack.enter_async_context(background(writer.run, publisher.run, watch.run))
 
-        app = FastAPI(title="Tiercast tiers", version=version("tiercast-tiers"), lifespan=None)
-        install_error_handlers(app)
-        app.add_middleware(RequestErrorMiddleware, answered=metrics.answered)
-        app.add_middleware(CorrelationMiddleware)
-        app.include_router(health_router(readiness(watch)))
-        app.include_router(admin_router(store, writer.submit, metrics, settings.admin_key))
-        app.include_router(service_router(store, metrics, settings.service_key))
-        yield app
+        yield http_app(settings, store, writer.submit, metrics, readiness(watch))
+
+
+def http_app(
+    settings: TiersSettings, store: TierStore, submit: Submit, metrics: TiersMetrics, checks: ReadinessChecks
+) -> FastAPI:
+    """All routes."""
+    app = FastAPI(title="Tiercast tiers", version=version("tiercast-tiers"))
+    install_error_handlers(app)
+    app.add_middleware(RequestErrorMiddleware, answered=metrics.answered)
+    app.add_middleware(CorrelationMiddleware)
+    app.include_router(health_router(checks))
+    app.include_router(admin_router(store, submit, metrics, settings.admin_key))
+    app.include_router(service_router(store, metrics, settings.service_key))
+    return app
 
 
 def readiness(watch: LogWatch) -> ReadinessChecks:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, true
+from sqlalchemy import select as columns
 from sqlmodel import col, select
 
 from tiercast_shared.contracts.tiers import Tier
@@ -13,6 +14,18 @@ from tiercast_shared.eventlog.models import HEAD_ID, Head
 from tiercast_shared.eventlog.publisher import LogEvent
 from tiercast_tiers.domain import TIER_CHANGED, UserState
 from tiercast_tiers.tables import TierLogEntry, TierLogHead, TierLogPublisher, User
+
+USER_COLUMNS = (
+    col(User.user_id),
+    col(User.tier),
+    col(User.version),
+    col(User.changed_at),
+    col(User.tokens_valid_after),
+)
+"""A lookup reads a thousand users; as columns they cost a third of what they cost as objects."""
+
+LookupRow = tuple[str, int, str | None, str, int, float | None, float | None]
+"""The head's epoch and seq, and those columns; they are all null in the one row that comes when no user is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +76,19 @@ class TierStore:
 
     async def users(self, user_ids: Iterable[str]) -> tuple[Head, dict[str, UserState]]:
         """The head, and those of the users who have a row, as they are at that head."""
-        concerned = col(User.user_id).in_(user_ids)
-        statement = select(TierLogHead, User).outerjoin(User, concerned).where(TierLogHead.id == HEAD_ID)
+        statement = (
+            columns(col(TierLogHead.epoch), col(TierLogHead.seq), *USER_COLUMNS)
+            .outerjoin(User, col(User.user_id).in_(user_ids))
+            .where(col(TierLogHead.id) == HEAD_ID)
+        )
         async with self._database.reading() as session:
-            rows: Sequence[tuple[TierLogHead, User | None]] = (await session.exec(statement)).all()
-        head = rows[0][0]
-        return Head(head.epoch, head.seq), {user.user_id: state_of(user) for _, user in rows if user is not None}
+            rows: Sequence[LookupRow] = (await (await session.connection()).execute(statement)).tuples().all()
+        known = {
+            user_id: UserState(Tier(tier), version, changed_at, tokens_valid_after)
+            for _, _, user_id, tier, version, changed_at, tokens_valid_after in rows
+            if user_id is not None
+        }
+        return Head(*rows[0][:2]), known
 
     async def entries_after(self, seq: int, limit: int) -> tuple[Head, Sequence[TierLogEntry]]:
         """The head, and at most `limit` entries from `seq` + 1 on, in order."""

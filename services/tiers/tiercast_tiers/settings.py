@@ -28,5 +28,5 @@ class TiersSettings(DatabaseSettings, ServiceSettings):
     admin_key: SecretStr = Field(
         alias="TIERS_ADMIN_KEY", min_length=16, description="Who shows it in `X-Admin-Key` may read and set tiers."
     )
-    port: int = Field(8002, alias="TIERS_PORT", ge=1, le=65535)
-    metrics_port: int = Field(9102, alias="TIERS_METRICS_PORT", ge=1, le=65535)
+    port: int = Field(8002, alias="TIERS_PORT", ge=1, le=65535, description="Port of the HTTP API.")
+    metrics_port: int = Field(9102, alias="TIERS_METRICS_PORT", ge=1, le=65535, description="Port of `/metrics`.")

@@ -82,7 +82,7 @@ class TierStore:
             .where(col(TierLogHead.id) == HEAD_ID)
         )
         async with self._database.reading() as session:
-            rows: Sequence[LookupRow] = (await (await session.connection()).execute(statement)).tuples().all()
+            rows: Sequence[LookupRow] = (await (await session.connection()).execute(statement)).all()
         known = {
             user_id: UserState(Tier(tier), version, changed_at, tokens_valid_after)
             for _, _, user_id, tier, version, changed_at, tokens_valid_after in rows

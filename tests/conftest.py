@@ -1,6 +1,6 @@
 """Fixtures for all tests: servers, namespaces on them, database URLs."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,8 @@ import pytest
 from tests.support.backends import Backends
 from tests.support.postgres import Postgres
 from tests.support.rabbitmq import Broker, VirtualHost
+from tests.support.stack import Stack
+from tests.support.stack_factory import STACKS, StackFactory
 from tiercast_local.postgres_server import PostgresServer
 from tiercast_local.rabbitmq_node import RabbitMQNode
 
@@ -25,6 +27,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for line in config.stash[BACKENDS].summary:
         terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the services' last log lines with a test that failed on them."""
+    report = yield
+    if report.failed:
+        for service in (service for stack in _stacks(item) for service in stack.services):
+            report.sections.append((f"log of {service.log.stem}", service.tail()))
+    return report
+
+
+def _stacks(item: pytest.Item) -> list[Stack]:
+    return [stack for node in item.listchain() for stack in node.stash.get(STACKS, [])]
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +106,19 @@ def breakable_broker(backends: Backends) -> RabbitMQNode:
 def breakable_postgres(backends: Backends) -> PostgresServer:
     """A private PostgreSQL server that the test may stop and restart; running when the test begins."""
     return backends.breakable_postgres()
+
+
+@pytest.fixture
+def make_stack(request: pytest.FixtureRequest, backends: Backends, tmp_path: Path) -> Iterator[StackFactory]:
+    """Starts stacks for this test alone: `make_stack(gateways=3, database="postgresql")`."""
+    with StackFactory(backends, request.node, tmp_path) as factory:
+        yield factory
+
+
+@pytest.fixture(scope="module")
+def stack(
+    request: pytest.FixtureRequest, backends: Backends, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A whole Tiercast (one gateway, SQLite) shared by a module's tests: use users and signal ids of your own."""
+    with StackFactory(backends, request.node, tmp_path_factory.mktemp("stack")) as factory:
+        yield factory()

@@ -32,6 +32,9 @@ SAVE_SECONDS = 0.1
 
 RETRY_SECONDS = 0.5
 
+RELEASE_TIMEOUT = 1.0
+"""Seconds to give the lease up at the end; it ends by itself soon after."""
+
 log = get_logger()
 
 
@@ -99,11 +102,12 @@ class Publisher:
         self._head = Head("", 0)
         self._cursor = 0
         self._saved = 0
+        self._holding = False
 
     @property
     def backlog(self) -> int:
-        """Entries committed, as far as this replica knows, and not yet confirmed by the broker."""
-        return max(0, self._head.seq - self._cursor)
+        """Entries committed, as far as this replica knows, and not yet confirmed by the broker; 0 while another one publishes."""
+        return max(0, self._head.seq - self._cursor) if self._holding else 0
 
     def offer(self, head: Head, events: Iterable[LogEvent]) -> None:
         """Hand over entries that this process has just committed, so that they need not be read back."""
@@ -119,18 +123,25 @@ class Publisher:
                     await self._publish_while_possible()
                 except* (LeaseLost, Unavailable, *BROKER_ERRORS) as errors:
                     log.warning("publishing interrupted, will go on", reason=_reasons(errors))
-                self._observer.holding(False)
+                self._hold(False)
                 await asyncio.sleep(RETRY_SECONDS)
         finally:
-            with suppress(Unavailable, TimeoutError):
-                async with asyncio.timeout(1):
+            self._hold(False)
+            with suppress(LeaseLost, Unavailable, TimeoutError):
+                async with asyncio.timeout(RELEASE_TIMEOUT):
+                    if self._cursor > self._saved:
+                        await self._lease.save(self._cursor)
                     await self._lease.release()
+
+    def _hold(self, held: bool) -> None:
+        self._holding = held
+        self._observer.holding(held)
 
     async def _publish_while_possible(self) -> None:
         async with self._open_outlet() as outlet:
             self._cursor = self._saved = await self._wait_for_lease()
             self._head = await self._source.head()
-            self._observer.holding(True)
+            self._hold(True)
             log.info("publishing", holder=self._lease.holder, cursor=self._cursor, epoch=self._head.epoch)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._publish(outlet))

@@ -60,7 +60,11 @@ class BatchWriter(Generic[Item, Result]):
             self._refuse_the_rest()
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
-        outcomes = await self._outcomes([item for item, _ in batch])
+        try:
+            outcomes = await self._outcomes([item for item, _ in batch])
+        except asyncio.CancelledError:
+            self._waiting.extendleft(reversed(batch))  # refused with the rest; whether it was committed is unknown
+            raise
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if future.done():
                 continue  # its submitter stopped waiting

@@ -1,0 +1,141 @@
+"""Composition root: builds the service from its settings, and takes it down in reverse order."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from importlib.metadata import version
+from uuid import uuid4
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from tiercast_ingest.api import signal_router, sync_health_router
+from tiercast_ingest.api_keys import ProducerKeys
+from tiercast_ingest.batch_api import batch_router
+from tiercast_ingest.domain.settlement import Stored, Submission
+from tiercast_ingest.intake import Intake
+from tiercast_ingest.log_api import log_router
+from tiercast_ingest.metrics import IngestMetrics
+from tiercast_ingest.settings import IngestSettings
+from tiercast_ingest.store import SignalStore
+from tiercast_ingest.tables import SignalLogPublisher
+from tiercast_ingest.watch import LogWatch
+from tiercast_ingest.writer import SignalWriter
+from tiercast_shared.correlation import CorrelationMiddleware
+from tiercast_shared.errors import StorageUnavailable
+from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.lease import PublisherLease
+from tiercast_shared.eventlog.migrations import require_migrated
+from tiercast_shared.eventlog.models import Head
+from tiercast_shared.eventlog.publisher import LogEvent, Publisher
+from tiercast_shared.eventlog.writer import BatchWriter
+from tiercast_shared.health import ReadinessChecks, health_router
+from tiercast_shared.messaging.broker import Outlet
+from tiercast_shared.messaging.topology import SIGNALS_EVENTS
+from tiercast_shared.observability import get_logger, metrics_server
+from tiercast_shared.serving import Server, background, server_config
+from tiercast_shared.web import install_error_handlers
+
+PACKAGE = "tiercast_ingest"
+MIGRATE = "tiercast-ingest migrate"
+
+DATABASE_RETRY_SECONDS = 1.0
+PUBLISH_THE_REST_SECONDS = 2.0
+
+log = get_logger()
+
+
+@asynccontextmanager
+async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
+    """Everything but the HTTP server runs while the block does; yields the application to serve.
+
+    At the end what has been accepted is committed, acknowledged and, if that is quick, published.
+
+    Raises:
+        NotMigrated: the database lacks this version's tables.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.open(settings.database_url.get_secret_value()))
+        await migrated(database)
+        registry = CollectorRegistry()
+        metrics = IngestMetrics(registry)
+        store = SignalStore(database)
+        holder = replica_name()
+        publisher = Publisher(
+            store,
+            PublisherLease(database, SignalLogPublisher, holder),
+            partial(
+                Outlet.open, settings.amqp_url.get_secret_value(), SIGNALS_EVENTS, name=f"ingest publisher {holder}"
+            ),
+            metrics,
+        )
+        watch = LogWatch(store, holder, metrics.backlog)
+
+        def announce(head: Head, events: Sequence[LogEvent]) -> None:
+            metrics.committed(events)
+            publisher.offer(head, events)
+
+        writer = BatchWriter[Submission, Stored](SignalWriter(database, announce).commit, max_batch=settings.max_batch)
+        metrics.watch_waiting(lambda: writer.waiting)
+        intake = Intake(writer, metrics)
+        stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
+        await stack.enter_async_context(background(publisher.run, watch.run))
+        stack.push_async_callback(publish_the_rest, publisher)
+        await stack.enter_async_context(background(writer.run))
+
+        yield http_app(settings, store, intake, watch)
+
+
+def http_app(settings: IngestSettings, store: SignalStore, intake: Intake, watch: LogWatch) -> FastAPI:
+    """All routes."""
+    checks = ReadinessChecks()
+    checks.add("database", watch.database_problem)
+    checks.add("publisher", watch.publishing_problem)
+    keys = ProducerKeys(settings.api_keys, intake)
+    app = FastAPI(title="Tiercast ingest", version=version("tiercast-ingest"))
+    install_error_handlers(app)
+    app.add_middleware(CorrelationMiddleware)
+    app.include_router(health_router(checks))
+    app.include_router(signal_router(intake, keys))
+    app.include_router(batch_router(intake, keys))
+    app.include_router(sync_health_router(watch.database_problem))
+    app.include_router(log_router(store, settings.service_key))
+    return app
+
+
+async def migrated(database: Database) -> None:
+    """Wait for the database and check its tables.
+
+    Raises:
+        NotMigrated: it lacks this version's tables.
+    """
+    while True:
+        try:
+            return await require_migrated(database, PACKAGE, MIGRATE)
+        except StorageUnavailable as error:
+            log.warning("waiting for the database", reason=error.message)
+            await asyncio.sleep(DATABASE_RETRY_SECONDS)
+
+
+async def publish_the_rest(publisher: Publisher) -> None:
+    """Give the publisher a moment for what is committed; what is left is published by the next holder of the lease."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PUBLISH_THE_REST_SECONDS):
+            while publisher.backlog:  # noqa: ASYNC110 - at most a few rounds, once, at the end
+                await asyncio.sleep(0.01)
+
+
+def replica_name() -> str:
+    """Names this process as holder of the lease, and an operator can find it by that name."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+async def serve(settings: IngestSettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    async with running(settings) as app:
+        log.info("serving", host=settings.host, port=settings.port, metrics_port=settings.metrics_port)
+        await Server(server_config(app, host=settings.host, port=settings.port)).serve()
+    log.info("stopped")

@@ -1,0 +1,98 @@
+"""Reads the signal log. Each answer comes from one statement, so that it shows one moment of the database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import true
+from sqlalchemy.orm import aliased
+from sqlmodel import col, select
+
+from tiercast_ingest.domain.settlement import Entry
+from tiercast_ingest.tables import SignalLogEntry, SignalLogHead, SignalLogPublisher
+from tiercast_shared.contracts.signals import SIGNAL_PUBLISHED, Feed
+from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.lease import unix_now
+from tiercast_shared.eventlog.models import HEAD_ID, Head
+from tiercast_shared.eventlog.publisher import LogEvent
+from tiercast_shared.messaging.broker import HeaderValue
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """How far the log is published."""
+
+    head: int
+    published: int
+    holder: str | None
+    """Who holds an unexpired lease."""
+
+
+def event_of(entry: Entry | SignalLogEntry) -> LogEvent:
+    """An entry as it is published."""
+    headers: dict[str, HeaderValue] = {
+        "feed": str(entry.feed),
+        "symbol": entry.symbol,
+        "received_at": entry.received_at,
+    }
+    if entry.standard_seq is not None:
+        headers["standard_seq"] = entry.standard_seq
+    return LogEvent(
+        seq=entry.seq,
+        type=SIGNAL_PUBLISHED,
+        body=entry.body,
+        headers=headers,
+        message_id=entry.id,
+        correlation_id=entry.correlation_id,
+        committed_at=entry.committed_at,
+    )
+
+
+class SignalStore:
+    """What is in the database. All methods raise `StorageUnavailable` while it is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def head(self) -> Head:
+        """Where the log ends."""
+        row = await self.whole_head()
+        return Head(row.epoch, row.seq)
+
+    async def whole_head(self) -> SignalLogHead:
+        """The head row."""
+        async with self._database.reading() as session:
+            return (await session.exec(select(SignalLogHead).where(SignalLogHead.id == HEAD_ID))).one()
+
+    async def entries_after(
+        self, seq: int, limit: int, feed: Feed = Feed.ALL
+    ) -> tuple[SignalLogHead, Sequence[SignalLogEntry]]:
+        """The head, and at most `limit` entries of `feed` after position `seq`, in order."""
+        in_feed = true() if feed is Feed.ALL else col(SignalLogEntry.standard_seq).is_not(None)
+        following = select(SignalLogEntry).where(col(SignalLogEntry.seq) > seq, in_feed)
+        page = aliased(SignalLogEntry, following.order_by(col(SignalLogEntry.seq)).limit(limit).subquery())
+        statement = (
+            select(SignalLogHead, page)
+            .outerjoin(page, true())
+            .where(SignalLogHead.id == HEAD_ID)
+            .order_by(col(page.seq))
+        )
+        async with self._database.reading() as session:
+            rows: Sequence[tuple[SignalLogHead, SignalLogEntry | None]] = (await session.exec(statement)).all()
+        return rows[0][0], [entry for _, entry in rows if entry is not None]
+
+    async def events_after(self, seq: int, limit: int) -> tuple[Head, Sequence[LogEvent]]:
+        """The same entries as they are published."""
+        head, entries = await self.entries_after(seq, limit)
+        return Head(head.epoch, head.seq), [event_of(entry) for entry in entries]
+
+    async def publication(self) -> Publication:
+        """How far the log is published, and by whom."""
+        alive = col(SignalLogPublisher.until) > unix_now()
+        statement = (
+            select(SignalLogHead.seq, SignalLogPublisher.published, SignalLogPublisher.holder, alive)
+            .join(SignalLogPublisher, true())
+            .where(SignalLogHead.id == HEAD_ID, SignalLogPublisher.id == HEAD_ID)
+        )
+        async with self._database.reading() as session:
+            head, published, holder, held = (await session.exec(statement)).one()
+        return Publication(head, published, holder if held else None)

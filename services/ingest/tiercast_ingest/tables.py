@@ -1,0 +1,49 @@
+"""Tables of the ingest database. `migrations/` creates them."""
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field
+
+from tiercast_shared.eventlog.models import BigInt, EntryColumns, HeadColumns, PublisherColumns
+
+
+class SignalLogEntry(EntryColumns, table=True):
+    """One signal, as it is published for ever."""
+
+    __tablename__ = "signal_log"
+    __table_args__ = (
+        UniqueConstraint("producer", "signal_id", name="uq_signal_log_producer_signal_id"),
+        UniqueConstraint("standard_seq", name="uq_signal_log_standard_seq"),
+        UniqueConstraint("id", name="uq_signal_log_id"),
+    )
+
+    standard_seq: int | None = Field(sa_type=BigInt)
+    """Position in the standard feed; null for a premium signal, as is its link in that feed's chain."""
+    standard_chain: bytes | None
+    id: str
+    """The signal's name on the wire."""
+    feed: str
+    symbol: str
+    producer: str
+    signal_id: str
+    """What the producer calls it; both names together are the idempotency key."""
+    fingerprint: bytes
+    """Of the content, without the hash: tells a repetition from a conflict."""
+    hashed_text: str
+    """The text that the producer's hash was taken over."""
+
+
+class SignalLogHead(HeadColumns, table=True):
+    """Where the signal log ends, and where its standard feed does."""
+
+    __tablename__ = "signal_log_head"
+
+    standard_seq: int = Field(sa_type=BigInt)
+    standard_chain: bytes
+    server_timestamp: float
+    """That of the last signal, Unix seconds."""
+
+
+class SignalLogPublisher(PublisherColumns, table=True):
+    """How far the signal log is published, and by whom."""
+
+    __tablename__ = "signal_log_publisher"

@@ -1,0 +1,71 @@
+"""Looks at the database every second, so that readiness and the backlog are answered from memory."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from prometheus_client import Gauge
+
+from tiercast_ingest.store import Publication, SignalStore
+from tiercast_shared.errors import Unavailable
+
+LOOK_SECONDS = 1.0
+LOOK_TIMEOUT = 3.0
+
+DATABASE_SILENT_SECONDS = 5.0
+"""Not ready when the database has not answered for longer."""
+
+PUBLISHING_STUCK_SECONDS = 30.0
+"""Not ready when the log has had a backlog and not moved for longer; a broker restart takes about ten."""
+
+
+class LogWatch:
+    """What was last seen of the database and of publishing."""
+
+    def __init__(
+        self, store: SignalStore, holder: str, backlog: Gauge, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._holder = holder
+        self._backlog = backlog
+        self._clock = clock
+        self._answered_at = self._moved_at = clock()
+        self._seen = Publication(0, 0, None)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            with suppress(Unavailable, TimeoutError):  # readiness says so
+                await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Look once.
+
+        Raises:
+            StorageUnavailable, TimeoutError: the database did not answer.
+        """
+        async with asyncio.timeout(LOOK_TIMEOUT):
+            publication = await self._store.publication()
+        self._answered_at = self._clock()
+        backlog = publication.head - publication.published
+        if backlog <= 0 or publication.published != self._seen.published:
+            self._moved_at = self._answered_at
+        self._seen = publication
+        self._backlog.set(backlog)
+
+    def database_problem(self) -> str | None:
+        """A readiness check."""
+        silent = self._clock() - self._answered_at
+        if silent <= DATABASE_SILENT_SECONDS:
+            return None
+        return f"the database has not answered for {silent:.0f} s"
+
+    def publishing_problem(self) -> str | None:
+        """A readiness check. Another replica's live lease makes this one a standby, which is ready."""
+        stuck = self._answered_at - self._moved_at
+        if self._seen.holder not in {None, self._holder} or stuck <= PUBLISHING_STUCK_SECONDS:
+            return None
+        backlog = self._seen.head - self._seen.published
+        return f"{backlog} signals are committed but none was published for {stuck:.0f} s: is the broker reachable?"

@@ -11,7 +11,7 @@ from tiercast_shared.contracts.tiers import TierChangePage, TierLookup
 from tiercast_shared.errors import Unavailable
 
 TIMEOUT_SECONDS = 5.0
-LAST = 2**62
+LAST = 2**53
 """Beyond every position: asking for what follows it tells where the log ends."""
 
 

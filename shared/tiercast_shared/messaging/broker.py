@@ -11,7 +11,10 @@ from aio_pika.abc import AbstractConnection, AbstractExchange
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from yarl import URL
 
+from tiercast_shared.messaging import lenient
 from tiercast_shared.messaging.topology import declare_events
+
+lenient.install()  # what anybody may publish must not be able to stop a consumer
 
 BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 """What aio-pika raises when the broker, the connection or the channel is gone."""

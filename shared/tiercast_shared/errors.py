@@ -49,3 +49,10 @@ class Unavailable(TiercastError):
 
 class StorageUnavailable(Unavailable):
     """The database did not answer, or the outcome of a commit is unknown. Repeating is safe: submissions are idempotent."""
+
+
+def reasons(error: BaseException) -> str:
+    """What went wrong, in one line; of an exception group, everything in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(reasons(part) for part in error.exceptions)
+    return f"{type(error).__name__}: {error}"

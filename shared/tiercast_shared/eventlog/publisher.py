@@ -14,7 +14,7 @@ from itertools import takewhile
 from typing import Protocol
 
 from tiercast_shared.contracts.base import SCHEMA_VERSION, Beacon
-from tiercast_shared.errors import Unavailable
+from tiercast_shared.errors import Unavailable, reasons
 from tiercast_shared.eventlog.beacon import BEACON_SECONDS, beacon_event
 from tiercast_shared.eventlog.lease import LEASE_SECONDS, RENEW_SECONDS, LeaseLost, PublisherLease
 from tiercast_shared.eventlog.models import Head
@@ -122,7 +122,7 @@ class Publisher:
                 try:
                     await self._publish_while_possible()
                 except* (LeaseLost, Unavailable, *BROKER_ERRORS) as errors:
-                    log.warning("publishing interrupted, will go on", reason=_reasons(errors))
+                    log.warning("publishing interrupted, will go on", reason=reasons(errors))
                 self._hold(False)
                 await asyncio.sleep(RETRY_SECONDS)
         finally:
@@ -213,8 +213,3 @@ class Publisher:
                 cursor = self._cursor
                 await self._lease.save(cursor)
                 self._saved = cursor
-
-
-def _reasons(group: BaseExceptionGroup[BaseException]) -> str:
-    parts = [_reasons(e) if isinstance(e, BaseExceptionGroup) else f"{type(e).__name__}: {e}" for e in group.exceptions]
-    return "; ".join(parts)

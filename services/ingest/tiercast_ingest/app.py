@@ -15,7 +15,10 @@ from prometheus_client import CollectorRegistry
 from tiercast_ingest.api import signal_router, sync_health_router
 from tiercast_ingest.api_keys import ProducerKeys
 from tiercast_ingest.batch_api import batch_router
+from tiercast_ingest.dead_letters import DeadLetters
+from tiercast_ingest.delivery import MessageHandler
 from tiercast_ingest.domain.settlement import Stored, Submission
+from tiercast_ingest.inbound import Inbound
 from tiercast_ingest.intake import Intake
 from tiercast_ingest.log_api import log_router
 from tiercast_ingest.metrics import IngestMetrics
@@ -64,6 +67,7 @@ async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
         metrics = IngestMetrics(registry)
         store = SignalStore(database)
         holder = replica_name()
+        amqp_url = settings.amqp_url.get_secret_value()
         publisher = Publisher(
             store,
             PublisherLease(database, SignalLogPublisher, holder),
@@ -85,15 +89,22 @@ async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
         await stack.enter_async_context(background(publisher.run, watch.run))
         stack.push_async_callback(publish_the_rest, publisher)
         await stack.enter_async_context(background(writer.run))
+        dead_letters = await stack.enter_async_context(DeadLetters(amqp_url, metrics))
+        handler = MessageHandler(intake, dead_letters, settings.trusted_publishers)
+        inbound = Inbound(amqp_url, handler, metrics, prefetch=settings.prefetch)
+        await stack.enter_async_context(background(inbound.run))
 
-        yield http_app(settings, store, intake, watch)
+        checks = ReadinessChecks()
+        checks.add("database", watch.database_problem)
+        checks.add("publisher", watch.publishing_problem)
+        checks.add("inbound", inbound.problem)
+        yield http_app(settings, store, intake, checks, watch)
 
 
-def http_app(settings: IngestSettings, store: SignalStore, intake: Intake, watch: LogWatch) -> FastAPI:
+def http_app(
+    settings: IngestSettings, store: SignalStore, intake: Intake, checks: ReadinessChecks, watch: LogWatch
+) -> FastAPI:
     """All routes."""
-    checks = ReadinessChecks()
-    checks.add("database", watch.database_problem)
-    checks.add("publisher", watch.publishing_problem)
     keys = ProducerKeys(settings.api_keys, intake)
     app = FastAPI(title="Tiercast ingest", version=version("tiercast-ingest"))
     install_error_handlers(app)

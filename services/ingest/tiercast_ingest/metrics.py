@@ -69,11 +69,6 @@ class IngestMetrics:
         self._holder = Gauge(
             "tiercast_ingest_publisher_holder", "1 while this replica is the one that publishes.", registry=registry
         )
-        self.inbound_in_flight = Gauge(
-            "tiercast_ingest_inbound_in_flight",
-            "Messages taken from the broker and not yet acknowledged.",
-            registry=registry,
-        )
         self.inbound_consuming = Gauge(
             "tiercast_ingest_inbound_consuming", "1 while this replica consumes signals.inbound.", registry=registry
         )
@@ -91,13 +86,15 @@ class IngestMetrics:
             self._dead.labels(reason)
 
     def watch_waiting(self, waiting: Callable[[], float]) -> None:
-        """Ask `waiting` how many submissions wait to be stored, at every scrape."""
-        gauge = Gauge(
-            "tiercast_ingest_waiting_submissions",
-            "Submissions that wait for their transaction.",
-            registry=self._registry,
-        )
-        gauge.set_function(waiting)
+        """Ask `waiting`, at every scrape, how many submissions wait to be stored."""
+        self._watch("waiting_submissions", "Submissions that wait for their transaction.", waiting)
+
+    def watch_in_flight(self, in_flight: Callable[[], float]) -> None:
+        """Ask `in_flight`, at every scrape, how many messages are taken and not settled."""
+        self._watch("inbound_in_flight", "Messages taken from the broker and not yet settled.", in_flight)
+
+    def _watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        Gauge(f"tiercast_ingest_{name}", meaning, registry=self._registry).set_function(value)
 
     def accepted(self, transport: str, kind: SignalType) -> None:
         """A signal was stored."""

@@ -11,9 +11,10 @@ from aio_pika.abc import AbstractConnection, AbstractExchange
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from yarl import URL
 
-from tiercast_shared.messaging import lenient
+from tiercast_shared.messaging import amqp_numbers, lenient
 from tiercast_shared.messaging.topology import declare_events
 
+amqp_numbers.install()  # Unix times in headers need 64 bits
 lenient.install()  # what anybody may publish must not be able to stop a consumer
 
 BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)

@@ -67,12 +67,14 @@ class SignalFeed:
         self.head = floor
         self.known_head = max((floor, *self._waiting))
         self.rings[Feed.ALL].clear(floor, floor)
-        self._floor_cursors = {Feed.ALL: self._cursors.seal(epoch, floor), Feed.STANDARD: self._cursors.seal(epoch, 0)}
-        standard = self.rings[Feed.STANDARD]
-        first = standard_before[0] if standard_before else None
-        standard.clear(first.position - 1 if first else floor, (first.standard_seq or 1) - 1 if first else 0)
+        # the standard ring begins at a standard signal's position: premium ones before it must not show in what can be resumed
+        whole = not standard_before or standard_before[0].standard_seq == 1
+        at, seq = (0, 0) if whole else (standard_before[0].position, standard_before[0].standard_seq or 0)
+        self.rings[Feed.STANDARD].clear(at, seq)
+        self._floor_cursors = {Feed.ALL: self._cursors.seal(epoch, floor), Feed.STANDARD: self._cursors.seal(epoch, at)}
         for entry in standard_before:
-            self._append_standard(entry, self._cursors.seal(epoch, entry.position))
+            if entry.position > at:
+                self._append_standard(entry, self._cursors.seal(epoch, entry.position))
 
     @property
     def started(self) -> bool:

@@ -11,7 +11,7 @@ help: ## List the commands
 
 # The environment: made from hashed locks, remade when a lock or a distribution's metadata changes.
 .venv/.installed: requirements/dev.lock requirements/bootstrap.lock shared/pyproject.toml $(wildcard services/*/pyproject.toml)
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || deploy/local/make-venv $(PYTHON) .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.lock
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock requirements/bootstrap.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation \
@@ -29,3 +29,39 @@ lock: .venv/.installed ## Resolve the locks anew (hashed, without registry addre
 			--no-annotate --no-emit-package tiercast-shared --no-emit-package tiercast-ingest --no-emit-package tiercast-tiers \
 			--no-emit-package tiercast-gateway $$source -o requirements/$$name.lock || exit 1; \
 	done
+
+# Running on this machine; every port can be set by its variable (GATEWAY_PORT=9000 make up).
+LOCAL := PYTHONPATH=deploy/local $(BIN)/python -m tiercast_local
+
+.PHONY: up
+up: .venv/.installed ## Start broker and services on this machine, until Ctrl-C
+	@exec env $(LOCAL) up
+
+.PHONY: demo
+demo: .venv/.installed ## Send signals made from real prices (ARGS="--rate 20 --loop")
+	@exec $(BIN)/python deploy/local/demo_producer.py $(ARGS)
+
+.PHONY: watch
+watch: .venv/.installed ## Show a live stream (TIER=starter|pro|elite, or SUB=user)
+	@exec env $(LOCAL) watch $(if $(TIER),--tier $(TIER)) $(if $(SUB),--sub $(SUB))
+
+.PHONY: token
+token: .venv/.installed ## Set a user's tier and print a token (SUB=alice TIER=pro)
+	@exec env $(LOCAL) token --sub "$(SUB)" --tier "$(TIER)"
+
+.PHONY: lint
+lint: .venv/.installed ## Check style, types, imports and schemas
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary deploy/local/demo_producer.py
+
+.PHONY: test
+test: lint ## Lint, then run all tests (ARGS="-k feed" for some)
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: clean
+clean: ## Remove caches and local data (not .venv)
+	@if [ -e .data/up.lock ] && ! flock --nonblock .data/up.lock true; then echo "stop 'make up' first" >&2; exit 1; fi
+	@rm -rf .data .cache .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache tests/e2e/node/node_modules
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -23,7 +23,7 @@ class Child:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*_dies_with_parent(user), *command],
+                [*dies_with_parent(user), *command],
                 env=env,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -66,7 +66,8 @@ class Child:
         return "\n".join(text.splitlines()[-LOG_TAIL:])
 
 
-def _dies_with_parent(user: str | None) -> list[str]:
+def dies_with_parent(user: str | None = None) -> list[str]:
+    """Return what to put before a command so that it runs as `user` and is killed when our thread ends (Linux)."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         return ["runuser", "-u", user, "--"] if user else []

@@ -87,7 +87,11 @@ class PostgresServer:
             log=self.log,
             user=self._user,
         )
-        self._await_ready(self._server)
+        try:
+            self._await_ready(self._server)
+        except BaseException:  # a Ctrl-C too
+            self._server.kill()
+            raise
 
     def stop(self) -> None:
         """Shut down in order, ending open sessions (pg_ctl's `fast`)."""
@@ -137,7 +141,6 @@ class PostgresServer:
         while not self._answers():
             if not server.alive() or time.monotonic() > deadline:
                 state = "did not become ready" if server.alive() else "ended while starting"
-                server.kill()
                 raise NotReady(f"the private PostgreSQL {state}; the end of {self.log}:\n{server.tail()}")
             time.sleep(0.05)
 

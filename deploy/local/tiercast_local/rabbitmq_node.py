@@ -94,7 +94,12 @@ class RabbitMQNode:
         if self._epmd is None or not self._epmd.alive():
             self._epmd = self._start_epmd()
         self._broker = Child([str(self._scripts / "rabbitmq-server")], env=self._environment(), log=self.log)
-        self._await_ready(self._broker)
+        try:
+            self._await_ready(self._broker)
+        except BaseException:  # a Ctrl-C too
+            self.kill()
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Shut the broker down in order, and its epmd with it."""
@@ -170,10 +175,7 @@ class RabbitMQNode:
         while not self._answers():
             if not broker.alive() or time.monotonic() > deadline:
                 state = "did not become ready" if broker.alive() else "ended while starting"
-                tail = broker.tail()
-                self.kill()
-                self.stop()
-                raise NotReady(f"the private RabbitMQ {state}; the end of {self.log}:\n{tail}")
+                raise NotReady(f"the private RabbitMQ {state}; the end of {self.log}:\n{broker.tail()}")
             time.sleep(0.1)
 
     def _answers(self) -> bool:

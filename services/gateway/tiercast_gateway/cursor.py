@@ -42,8 +42,7 @@ class CursorCodec:
 
     def seal(self, epoch: str, position: int) -> str:
         """The cursor of `position` in `epoch`."""
-        sealed = self._siv.encrypt(_PLAIN.pack(epoch_tag(epoch), position), None)
-        return urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return _text(self._siv.encrypt(_PLAIN.pack(epoch_tag(epoch), position), None))
 
     def open(self, cursor: str) -> Place:
         """What `cursor` says.
@@ -54,12 +53,19 @@ class CursorCodec:
         if len(cursor) != CURSOR_LENGTH or not cursor.isascii():
             raise InvalidCursor("a cursor has 43 characters of base64url")
         try:
-            tag, position = _PLAIN.unpack(self._siv.decrypt(urlsafe_b64decode(cursor + "="), None))
+            sealed = urlsafe_b64decode(cursor + "=")
+            tag, position = _PLAIN.unpack(self._siv.decrypt(sealed, None))
         except (InvalidTag, ValueError, struct.error):
             raise InvalidCursor("the cursor was not made by this system") from None
+        if _text(sealed) != cursor:  # base64url has spare bits, and Python reads it leniently; one place has one cursor
+            raise InvalidCursor("the cursor was altered")
         return Place(tag, position)
 
 
 def epoch_tag(epoch: str) -> bytes:
     """Eight bytes that stand for an epoch inside a cursor."""
     return sha256(epoch.encode()).digest()[:8]
+
+
+def _text(sealed: bytes) -> str:
+    return urlsafe_b64encode(sealed).rstrip(b"=").decode()

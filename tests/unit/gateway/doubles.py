@@ -234,15 +234,15 @@ class Replica:
         self.cursors = CursorCodec("service-key")
         self.looked_up: list[str] = []
         self.rounds: list[tuple[list[int], int]] = []
-        self.feed = SignalFeed(self.cursors, lambda applied: self.hub.publish(applied), capacity=capacity)
+        self.feed = SignalFeed(self.cursors, lambda applied: self.hub.publish(applied), capacity=capacity)  # noqa: PLW0108 - made below
         self.hub = Hub(
             self.feed.rings,
             call_soon=self.turns.call_soon,
             on_round=lambda batch, count: self.rounds.append(([applied.all.seq for applied in batch], count)),
-            on_overrun=lambda connection: self.sessions.overran(connection),
+            on_overrun=lambda connection: self.sessions.overran(connection),  # noqa: PLW0108 - made below
             writes_per_step=writes_per_step,
         )
-        self.tiers = TierCache(self.monotonic, lambda *what: self.sessions.tier_learnt(*what))
+        self.tiers = TierCache(self.monotonic, lambda *what: self.sessions.tier_learnt(*what))  # noqa: PLW0108 - made below
         self.sessions = Sessions(
             hub=self.hub,
             feed=self.feed,

@@ -9,9 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 from tiercast_shared.contracts.frames import ClientAuth, ClientFrame, ClientPing, ClientSubscribe
 
 Symbols = frozenset[str]
-SYMBOL: Final = re.compile(r"[A-Z0-9][A-Z0-9./:^=_-]{0,19}")
+SYMBOL: Final = re.compile(r"[A-Z0-9./_:^=-]{1,20}")
+"""What ingest accepts, in upper case: `BTC/USD`, `BRK.B`, `^GSPC`."""
+
 MAX_SYMBOLS = 500
 EVERYTHING = "*"
+MAX_PROBLEM = 200
+"""Characters of an answer: what is wrong is quoted, but not at any length."""
 
 _FRAME: TypeAdapter[ClientPing | ClientAuth | ClientSubscribe] = TypeAdapter(ClientFrame)
 
@@ -33,7 +37,7 @@ def parse(payload: str | bytes) -> ClientPing | ClientAuth | ClientSubscribe:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "message"
-        raise BadMessage(f"{name}: {first['msg']}") from None
+        raise BadMessage(f"{name}: {first['msg']}"[:MAX_PROBLEM]) from None
 
 
 def parse_symbols(names: list[str]) -> Symbols | None:

@@ -1,6 +1,5 @@
 """The API for people and back offices that read and set tiers (key in `X-Admin-Key`)."""
 
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -11,10 +10,10 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from tiercast_shared.contracts.tiers import UserId
 from tiercast_shared.correlation import correlation_id
-from tiercast_shared.errors import Rejected
 from tiercast_shared.observability import get_logger
 from tiercast_shared.web import Problem, json_body, json_body_schema, require_key
 from tiercast_tiers.api_models import (
+    Actor,
     SessionsRevokedAnswer,
     SetTierRequest,
     TierHistory,
@@ -31,8 +30,6 @@ MAX_POSITION = 2**53
 """Positions are JSON numbers, and larger ones are not exact in every reader."""
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 413, 422, 503)}
-
-ACTOR = re.compile(r"[\x20-\x7e]{1,100}")
 
 Submit = Callable[[Change], Awaitable[Outcome]]
 """Returns when the change is committed; `BatchWriter.submit` in production."""
@@ -59,18 +56,10 @@ register_url_convertor("anytext", AnyText())
 User = Annotated[UserId, Path(description="As the identity provider names them, percent-encoded.")]
 
 
-def actor(x_actor: Annotated[str, Header(description="Who makes the change, for the log.")] = "admin") -> str:
-    """The actor as given.
-
-    Raises:
-        Rejected: 422, if it is not fit for the log.
-    """
-    if not ACTOR.fullmatch(x_actor):
-        raise Rejected.field("X-Actor", "must be 1 to 100 printable ASCII characters")
-    return x_actor
-
-
-def origin(request: Request, who: Annotated[str, Depends(actor)]) -> Origin:
+def origin(
+    request: Request,
+    who: Annotated[Actor, Header(alias="X-Actor", description="Who makes the change, for the log.")] = "admin",
+) -> Origin:
     """Where a change comes from."""
     return Origin(who, correlation_id(request), time.time())
 

@@ -14,6 +14,9 @@ DEFAULT_REASON = "set by admin"
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """Goes into logs and to the user's clients, so it is one line."""
 
+Actor = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x20-\x7e]+$")]
+"""Who makes a change: printable ASCII, as it comes in an HTTP header."""
+
 
 class SetTierRequest(BaseModel):
     """Body of `PUT …/tier`."""

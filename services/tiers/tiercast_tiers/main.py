@@ -14,7 +14,7 @@ from tiercast_shared.errors import TiercastError, Unavailable
 from tiercast_shared.observability import configure_logging
 from tiercast_shared.settings import EX_CONFIG, load_settings
 from tiercast_tiers import commands
-from tiercast_tiers.api_models import Reason
+from tiercast_tiers.api_models import Actor, Reason
 from tiercast_tiers.app import serve as serve_until_stopped
 from tiercast_tiers.settings import DatabaseSettings, TiersSettings
 
@@ -47,6 +47,11 @@ def user_id(value: str) -> str:
 def reason_text(value: str) -> str:
     """A reason from the command line."""
     return checked(TypeAdapter[str](Reason), value)
+
+
+def actor_name(value: str) -> str:
+    """An actor from the command line."""
+    return checked(TypeAdapter[str](Actor), value)
 
 
 User = Annotated[str, typer.Argument(metavar="USER", callback=user_id)]
@@ -91,7 +96,7 @@ def set_tier(
     user: User,
     tier: Tier,
     reason: Annotated[str, typer.Option(callback=reason_text)] = "set by command",
-    actor: Annotated[str, typer.Option()] = "cli",
+    actor: Annotated[str, typer.Option(callback=actor_name)] = "cli",
 ) -> None:
     """Set a user's tier."""
     with explained():

@@ -1,0 +1,92 @@
+"""The command `tiercast-tiers`."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tiercast_tiers.main import main
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(database_url: str) -> Run:
+    """Run one command on a fresh database, with nothing else set."""
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(main, arguments, env={"TIERS_DATABASE_URL": database_url})
+
+
+@pytest.fixture
+def migrated(run: Run) -> None:
+    assert run("migrate").exit_code == 0
+
+
+def objects(result: Result) -> list[dict[str, object]]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_migrating_twice_is_the_same_as_once(run):
+    for _ in range(2):
+        result = run("migrate")
+        assert (result.exit_code, result.stdout) == (0, "the database is at revision 0001\n")
+
+
+def test_what_is_set_is_got_and_remembered(run, migrated):
+    (answer,) = objects(run("set", "auth0|alice", "pro", "--reason", "beta tester", "--actor", "ops"))
+    assert (answer["tier"], answer["previous_tier"], answer["version"], answer["changed"]) == (
+        "pro",
+        "starter",
+        1,
+        True,
+    )
+    (again,) = objects(run("set", "auth0|alice", "pro"))
+    assert (again["version"], again["changed"]) == (1, False)
+    objects(run("set", "auth0|alice", "elite"))
+    (now,) = objects(run("get", "auth0|alice"))
+    assert (now["tier"], now["version"]) == ("elite", 2)
+    history = objects(run("history", "auth0|alice"))
+    assert [(c["tier"], c["reason"], c["actor"]) for c in history] == [
+        ("elite", "set by command", "cli"),
+        ("pro", "beta tester", "ops"),
+    ]
+    assert len(objects(run("history", "auth0|alice", "--limit", "1"))) == 1
+
+
+def test_a_user_nobody_has_heard_of_is_a_starter_without_history(run, migrated):
+    assert objects(run("get", "nobody"))[0]["tier"] == "starter"
+    assert objects(run("history", "nobody")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("set", "alice", "gold"), "gold"),
+        (("set", "a\nb", "pro"), "USER"),
+        (("get", ""), "USER"),
+        (("get", "x" * 256), "USER"),
+        (("set", "alice", "pro", "--reason", "a\nb"), "reason"),
+        (("set", "alice", "pro", "--actor", ""), "actor"),
+        (("history", "alice", "--limit", "0"), "limit"),
+    ],
+)
+def test_wrong_usage_is_refused_and_named_before_anything_is_read(arguments, says):
+    result = CliRunner().invoke(main, arguments, env={"TIERS_DATABASE_URL": ""})
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+@pytest.mark.parametrize("arguments", [("get", "alice"), ("set", "alice", "pro"), ("history", "alice")])
+def test_commands_on_an_unmigrated_database_say_which_command_to_run(run, arguments):
+    result = run(*arguments)
+    assert result.exit_code == 78
+    assert "run `tiercast-tiers migrate`" in result.stderr
+
+
+def test_without_a_database_url_the_variable_is_named(monkeypatch):
+    monkeypatch.delenv("TIERS_DATABASE_URL", raising=False)
+    result = CliRunner().invoke(main, ["get", "alice"])
+    assert result.exit_code == 78
+    assert "TIERS_DATABASE_URL is not set" in result.stderr

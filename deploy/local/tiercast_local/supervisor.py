@@ -32,8 +32,9 @@ class Program:
 class Supervisor:
     """Starts programs, prints their output with their names, and stops them all together."""
 
-    def __init__(self, programs: Sequence[Program]) -> None:
+    def __init__(self, programs: Sequence[Program], stop_within: float = STOP_WITHIN) -> None:
         self._programs = programs
+        self._stop_within = stop_within
         self._printer = Printer(sys.stdout, width=max(len(program.name) for program in programs))
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._readers: list[asyncio.Task[None]] = []
@@ -76,13 +77,14 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         self._signal_all(signal.SIGTERM)
+        ended = asyncio.gather(*(process.wait() for process in self._running.values()))
         try:
-            async with asyncio.timeout(STOP_WITHIN):
-                await asyncio.gather(*(process.wait() for process in self._running.values()))
+            await asyncio.wait_for(asyncio.shield(ended), self._stop_within)
         except TimeoutError:
             names = [name for name, process in self._running.items() if process.returncode is None]
-            sys.stderr.write(f"killing {', '.join(names)}: still running after {STOP_WITHIN:.0f} s\n")
+            sys.stderr.write(f"killing {', '.join(names)}: still running after {self._stop_within:.0f} s\n")
             self._signal_all(signal.SIGKILL)
+            await ended
 
     def _signal_all(self, number: signal.Signals) -> None:
         for process in self._running.values():

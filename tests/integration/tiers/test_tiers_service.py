@@ -23,6 +23,10 @@ from tiercast_tiers.writer import TierLogWriter
 UNREACHABLE_BROKER = "amqp://guest:guest@127.0.0.1:1/"
 DEADLINE = 20.0
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+"""Starting a process takes a second: what does not depend on the database is tested on one."""
+
 StartTiers = Callable[[str], Service]
 
 
@@ -131,6 +135,7 @@ async def test_sigterm_ends_it_with_0_everything_published_and_the_lease_given_b
     assert "Traceback" not in replica.log.read_text()
 
 
+@on_postgresql
 async def test_a_standby_is_ready_and_goes_on_where_the_holder_stopped(
     start_tiers: StartTiers, store: TierStore, listener: Listener, amqp_url: str
 ):
@@ -150,6 +155,7 @@ async def test_a_standby_is_ready_and_goes_on_where_the_holder_stopped(
     assert (await store.publication()).holder not in {None, holder}
 
 
+@on_sqlite
 async def test_without_a_broker_changes_are_kept_and_published_when_it_is_back(
     start_tiers: StartTiers, database: Database, listener: Listener, amqp_url: str
 ):
@@ -162,6 +168,7 @@ async def test_without_a_broker_changes_are_kept_and_published_when_it_is_back(
     assert json.loads((await listener.next("tier.changed")).body)["user_id"] == "alice"
 
 
+@on_sqlite
 async def test_a_client_that_leaves_in_mid_request_is_no_error_of_ours(start_tiers: StartTiers, database: Database):
     replica = start_tiers(UNREACHABLE_BROKER)
     await replica.ready()

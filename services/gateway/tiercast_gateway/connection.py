@@ -3,19 +3,25 @@
 from enum import Enum, auto
 from typing import Protocol
 
+from tiercast_gateway.audience import Audience, Symbols, Writer
 from tiercast_gateway.errors import IllegalTransition
 from tiercast_shared.contracts.close_codes import CloseCode
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.contracts.tiers import Tier
 
-Symbols = frozenset[str]
-
 
 class Wire(Protocol):
     """The transport's side of a connection."""
 
-    def write(self, frames: bytes, /) -> None:
-        """Take bytes that are whole frames. Never blocks; a transport that fills up pauses the connection in the hub."""
+    congested: bool
+    """Whether bytes wait that the socket would not take. Such a connection is not live in the hub: it keeps its position."""
+
+    @property
+    def write(self) -> Writer:
+        """The way to the socket, while it is not congested."""
+
+    def queue(self, data: bytes | memoryview) -> None:
+        """Keep bytes until the socket takes them; it is congested until then, and the hub is told of both."""
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Send a close frame and, once it is out, disconnect. The connection has left the hub before."""
@@ -58,7 +64,7 @@ class Flow(Enum):
 
 
 class Connection:
-    """State of one connection. The hub owns `flow`, `position`, `audience` and `round`."""
+    """State of one connection. The hub owns `flow`, `position` and `audience`."""
 
     __slots__ = (
         "audience",
@@ -72,7 +78,6 @@ class Connection:
         "position",
         "replay_until",
         "resume",
-        "round",
         "state",
         "strikes",
         "symbols",
@@ -88,6 +93,7 @@ class Connection:
         self.id = connection_id
         self.wire = wire
         self.write = wire.write
+        """The hub's own way to the socket, without a detour per delivery."""
         self.symbols = symbols
         """Only these symbols; None for all."""
         self.resume = resume
@@ -107,8 +113,19 @@ class Connection:
         self.position = 0
         self.replay_until = 0
         """What it is sent up to this log position is marked as a replay."""
-        self.round = 0
-        self.audience: object | None = None
+        self.audience: Audience | None = None
+
+    def send(self, frames: bytes) -> None:
+        """Send bytes that are whole frames, behind everything sent before."""
+        if self.wire.congested:
+            self.wire.queue(frames)
+            return
+        try:
+            taken = self.write(frames)
+        except OSError:
+            taken = 0  # full; or broken, which the transport finds out by itself
+        if taken != len(frames):
+            self.wire.queue(memoryview(frames)[taken:])
 
     def become(self, state: State) -> None:
         """Move on in life.

@@ -6,6 +6,7 @@ upgrade, and joins the transport to a `Connection`. What had to be known of pico
 
 import asyncio
 import logging
+import socket
 import uuid
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -24,6 +25,7 @@ from picows import (
 )
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined] # missing in its stubs
 
+from tiercast_gateway.audience import Writer
 from tiercast_gateway.connection import Connection, State
 from tiercast_gateway.inbox import BadMessage, parse_symbols
 from tiercast_gateway.sessions import Sessions
@@ -133,9 +135,12 @@ class Listener(WSListener):
         self._query = query
         self._transport: WSTransport | None = None
         self._raw: asyncio.Transport | None = None
+        self._socket: socket.socket | None = None
+        """The same socket as the transport's, to send to directly; None if it must go through the transport (TLS)."""
         self._fragments: bytearray | None = None
         self.connection: Connection | None = None
         self._alive = True
+        self.congested = False
 
     # -- the transport ---------------------------------------------------------------------------
 
@@ -146,6 +151,11 @@ class Listener(WSListener):
         """
         self._transport = transport
         self._raw = transport.underlying_transport
+        if not transport.is_secure:
+            lent = self._raw.get_extra_info("socket")
+            self._socket = socket.socket(lent.family, lent.type, lent.proto, fileno=lent.fileno())
+            self._socket.setblocking(False)
+        self._raw.set_write_buffer_limits(high=0)  # congested as soon as the socket leaves anything
         asyncio.get_running_loop().call_soon(self._begin)
 
     def _begin(self) -> None:
@@ -166,10 +176,25 @@ class Listener(WSListener):
             self._sessions.opened(self.connection, self._token)
         self._token = None
 
-    def write(self, frames: bytes, /) -> None:
-        """Hand whole frames to the event loop's transport, past picows, which would copy them once more."""
+    @property
+    def write(self) -> Writer:
+        """To the socket itself, past picows, which would copy, and uvloop, which would wait for the end of the loop's turn.
+
+        Safe because a connection whose transport holds bytes is congested and not written to, and because the file descriptor
+        is forgotten before it is closed.
+        """
+        if self._raw is None:
+            return _nowhere
+        return self._write_through if self._socket is None else self._socket.send
+
+    def _write_through(self, frames: bytes) -> int:
+        self.queue(frames)
+        return len(frames)
+
+    def queue(self, data: bytes | memoryview) -> None:
+        """Leave bytes to the event loop's transport, which says when they are gone."""
         if self._raw is not None:
-            self._raw.write(frames)
+            self._raw.write(data)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Send a close frame; disconnect when it is answered, or after 5 s."""
@@ -192,16 +217,21 @@ class Listener(WSListener):
     def on_ws_disconnected(self, _transport: WSTransport) -> None:
         """The transport is gone."""
         self._transport = self._raw = None
+        if self._socket is not None:
+            self._socket.detach()
         if self.connection is not None:
+            self.connection.write = _nowhere
             self._sessions.lost(self.connection)
 
     def pause_writing(self) -> None:
-        """The transport is full."""
+        """The socket has left bytes to the transport."""
+        self.congested = True
         if self.connection is not None:
             self._sessions.paused(self.connection)
 
     def resume_writing(self) -> None:
-        """The transport has drained."""
+        """The socket has taken them all."""
+        self.congested = False
         if self.connection is not None:
             self._sessions.resumed(self.connection)
 
@@ -261,6 +291,10 @@ class Listener(WSListener):
             code = frame.get_close_code() if frame.payload_size >= 2 else WSCloseCode.OK
             transport.send_close(code)
         transport.disconnect()
+
+
+def _nowhere(frames: bytes) -> int:
+    return len(frames)  # the socket is gone
 
 
 def find_token(headers: Mapping[str, str], query: Mapping[str, list[str]]) -> str | None:

@@ -7,10 +7,11 @@ moment, and is live again when it has reached the hub's head.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from tiercast_gateway.connection import Connection, Flow, Symbols
+from tiercast_gateway.audience import Audience, Symbols, Writer, send_to_each
+from tiercast_gateway.connection import Connection, Flow
 from tiercast_gateway.feed import Applied
 from tiercast_gateway.frames import signal_frame
 from tiercast_gateway.ring import Ring, RingItem
@@ -23,24 +24,18 @@ CATCH_UP_ITEMS = 128
 """Signals that one catching-up connection is sent per turn (about 70 kB)."""
 
 
-@dataclass(eq=False, slots=True)
-class Audience:
-    """Live connections that are sent the same bytes."""
-
-    feed: Feed
-    symbols: Symbols | None
-    members: dict[Connection, None] = field(default_factory=dict)
-
-
 @dataclass(slots=True)
 class Share:
-    """What one audience is sent in one round, and to whom it is still to be written."""
+    """What one audience is sent in one round."""
 
     audience: Audience
     payload: bytes
     signals: int
     members: list[Connection]
+    """As they were when the round began."""
+    writers: list[Writer]
     done: int = 0
+    """How many of them have had their turn."""
 
 
 class Hub:
@@ -67,12 +62,10 @@ class Hub:
         self._scheduled = False
         self.head = 0
         """Every signal up to this log position belongs to a round that has begun."""
-        self._round = 0
         self._round_start = 0
         self._round_batch: list[Applied] = []
         self._round_deliveries = 0
         self._shares: deque[Share] = deque()
-        self._sharing: dict[Audience, None] = {}
 
     @property
     def live(self) -> int:
@@ -89,8 +82,9 @@ class Hub:
     def begin(self, head: int) -> None:
         """Start, or start anew, at log position `head`; every connection is moved there."""
         self._pending.clear()
+        for share in self._shares:
+            share.audience.due.clear()
         self._shares.clear()
-        self._sharing.clear()
         self._round_batch = []
         self.head = self._round_start = head
 
@@ -118,9 +112,8 @@ class Hub:
         """The log position up to which `connection` has been sent what it may see."""
         if connection.flow is not Flow.LIVE:
             return connection.position
-        if connection.audience in self._sharing and connection.round != self._round:
-            return self._round_start
-        return self.head
+        due = connection.audience is not None and connection in connection.audience.due
+        return self._round_start if due else self.head
 
     def change(self, connection: Connection, *, feed: Feed, symbols: Symbols | None) -> None:
         """Give `connection` another feed or filter from its present position on, in this very step."""
@@ -143,6 +136,9 @@ class Hub:
             self._catch_up_or_join(connection)
 
     def _catch_up_or_join(self, connection: Connection) -> None:
+        if connection.wire.congested:
+            connection.flow = Flow.PAUSED
+            return
         ring = self._rings[connection.feed]
         if connection.position >= ring.floor and not ring.after(connection.position, self.head, 1):
             self._join(connection)
@@ -158,9 +154,8 @@ class Hub:
             audience = self._audiences[key] = Audience(*key)
             for symbol in connection.symbols or ():
                 self._by_symbol[connection.feed, symbol][audience] = None
-        audience.members[connection] = None
-        connection.audience = audience
-        connection.round = self._round  # it has all of the present round
+        audience.members[connection] = connection.write
+        connection.audience = audience  # and it is not due: it has all of the present round
         connection.flow = Flow.LIVE
 
     def _leave(self, connection: Connection) -> None:
@@ -168,9 +163,10 @@ class Hub:
         audience = connection.audience
         connection.audience = None
         connection.flow = Flow.DETACHED
-        if not isinstance(audience, Audience):
+        if audience is None:
             return
         del audience.members[connection]
+        audience.due.discard(connection)
         if not audience.members:
             del self._audiences[audience.feed, audience.symbols]
             for symbol in audience.symbols or ():
@@ -198,7 +194,6 @@ class Hub:
 
     def _begin_round(self) -> None:
         batch, self._pending = self._pending, []
-        self._round += 1
         self._round_start, self.head = self.head, batch[-1].all.entry.position
         self._round_batch, self._round_deliveries = batch, 0
         for feed in Feed:
@@ -219,35 +214,40 @@ class Hub:
             for audience in filtered:
                 frames[audience].append(frame)
         for audience, parts in frames.items():
-            self._sharing[audience] = None
-            self._shares.append(Share(audience, b"".join(parts), len(parts), list(audience.members)))
+            members, writers = list(audience.members), list(audience.members.values())
+            audience.due.update(members)
+            self._shares.append(Share(audience, b"".join(parts), len(parts), members, writers))
 
     def _write_some(self) -> None:
         budget = self._writes_per_step
         while self._shares and budget > 0:
             share = self._shares[0]
-            chunk = share.members[share.done : share.done + budget]
-            self._round_deliveries += self._write(share, chunk) * share.signals
-            share.done += len(chunk)
-            budget -= len(chunk)
+            step = slice(share.done, share.done + budget)
+            self._write(share, share.members[step], share.writers[step])
+            written = len(share.members[step])
+            budget -= written
+            share.done += written
             if share.done >= len(share.members):
                 self._shares.popleft()
         if not self._shares:
             self._end_round()
 
-    def _write(self, share: Share, members: Iterable[Connection]) -> int:
-        audience, payload, this_round = share.audience, share.payload, self._round
-        written = 0
-        for connection in members:
-            # it may have left, or joined anew and been caught up, since the round began
-            if connection.audience is audience and connection.round != this_round:
-                connection.round = this_round  # before the write: a full transport pauses the connection inside it
-                connection.write(payload)
-                written += 1
-        return written
+    def _write(self, share: Share, members: list[Connection], writers: list[Writer]) -> None:
+        due, payload = share.audience.due, share.payload
+        if not due.issuperset(members):  # some have left since the round began, or joined anew and been caught up
+            still = [pair for pair in zip(members, writers, strict=True) if pair[0] in due]
+            members, writers = [member for member, _ in still], [writer for _, writer in still]
+        due.difference_update(
+            members
+        )  # before the writes: a full socket pauses its connection, which has the rest queued
+        taken = send_to_each(writers, payload)
+        self._round_deliveries += len(taken) * share.signals
+        if taken.count(len(payload)) != len(taken):
+            for member, size in zip(members, taken, strict=True):
+                if size != len(payload):
+                    member.wire.queue(memoryview(payload)[size:])
 
     def _end_round(self) -> None:
-        self._sharing.clear()
         batch, self._round_batch = self._round_batch, []
         self._on_round(batch, self._round_deliveries)
 
@@ -275,7 +275,7 @@ class Hub:
             if connection.symbols is None or item.entry.symbol in connection.symbols
         )
         if payload:
-            connection.write(payload)
+            connection.send(payload)
         if connection.flow is Flow.CATCHING_UP and len(items) < CATCH_UP_ITEMS:
             del self._catching_up[connection]
             connection.flow = Flow.DETACHED

@@ -6,9 +6,9 @@ from typing import Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from tiercast_gateway.audience import Symbols
 from tiercast_shared.contracts.frames import ClientAuth, ClientFrame, ClientPing, ClientSubscribe
 
-Symbols = frozenset[str]
 SYMBOL: Final = re.compile(r"[A-Z0-9./_:^=-]{1,20}")
 """What ingest accepts, in upper case: `BTC/USD`, `BRK.B`, `^GSPC`."""
 

@@ -306,4 +306,4 @@ class Sessions:
         return Heartbeat.model_validate({"type": kind, "server_timestamp": self._clock(), "seq": seq})
 
     def _send(self, connection: Connection, frame: ServerFrame) -> None:
-        connection.write(encode(frame))
+        connection.send(encode(frame))

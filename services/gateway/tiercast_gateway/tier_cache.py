@@ -55,7 +55,7 @@ class TierCache:
         self._users: OrderedDict[str, KnownTier] = OrderedDict()
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._connected: dict[str, int] = {}
-        self._asked: dict[str, KnownTier] = {}
+        self._asked: dict[str, list[TierChanged | SessionRevoked]] = {}
         self._verified_until = float("-inf")
         self.epoch = ""
         self.applied = 0
@@ -144,7 +144,7 @@ class TierCache:
     def asking(self, user_ids: Iterable[str]) -> None:
         """These users are being looked up: keep what arrives for them."""
         for user_id in user_ids:
-            self._asked.setdefault(user_id, STRANGER)
+            self._asked.setdefault(user_id, [])
 
     def answered(self, lookup: TierLookup, reason: str = "lookup") -> None:
         """The answer of a lookup: each user's state when the log reached to `lookup.head`."""
@@ -152,10 +152,8 @@ class TierCache:
         until = self._clock() + self._lease if current else float("-inf")
         for user_id, state in lookup.tiers.items():
             found = _known(state, until)
-            meanwhile = self._asked.pop(user_id, STRANGER)
-            if meanwhile.version > found.version:
-                after = max(found.tokens_valid_after, meanwhile.tokens_valid_after)
-                found = replace(meanwhile, verified_until=until, tokens_valid_after=after)
+            for event in self._asked.pop(user_id, ()):
+                found = _after(found, event)
             self._put(user_id, found, reason)
 
     def unanswered(self, user_ids: Iterable[str]) -> None:
@@ -174,7 +172,7 @@ class TierCache:
         self.applied = event.seq
         reason = event.reason if isinstance(event, TierChanged) else "revoked"
         if event.user_id in self._asked:
-            self._asked[event.user_id] = _after(self._asked[event.user_id], event)
+            self._asked[event.user_id].append(event)
         known = self._users.get(event.user_id)
         if known is not None:
             self._put(event.user_id, _after(known, event), reason)

@@ -136,6 +136,7 @@ class TierCache:
             self._users = OrderedDict(
                 (user, replace(known, version=0, verified_until=0.0)) for user, known in self._users.items()
             )
+            self._asked = {user: [] for user in self._asked}  # positions of another life mean nothing in this one
             self.known_head = head
         self.epoch = epoch
         self.applied = head

@@ -52,7 +52,7 @@ class TierCache:
         self._on_change = on_change
         self._lease = lease
         self._max_idle = max_idle
-        self._users: OrderedDict[str, KnownTier] = OrderedDict()
+        self._users: dict[str, KnownTier] = {}
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._connected: dict[str, int] = {}
         self._asked: dict[str, list[TierChanged | SessionRevoked]] = {}
@@ -70,6 +70,8 @@ class TierCache:
         known = self._users.get(user_id)
         if known is not None and self._trusted(known):
             self.hits += 1
+            if user_id in self._idle:
+                self._idle.move_to_end(user_id)
             return known
         self.misses += 1
         return None
@@ -133,9 +135,7 @@ class TierCache:
         """The log is in this life and reaches to `head`; changes after it will be applied one by one."""
         if epoch != self.epoch:
             self._verified_until = float("-inf")
-            self._users = OrderedDict(
-                (user, replace(known, version=0, verified_until=0.0)) for user, known in self._users.items()
-            )
+            self._users = {user: replace(known, version=0, verified_until=0.0) for user, known in self._users.items()}
             self._asked = {user: [] for user in self._asked}  # positions of another life mean nothing in this one
             self.known_head = head
         self.epoch = epoch

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-LOCKS := dev ingest tiers gateway
+LOCKS := dev node ingest tiers gateway
 
 .PHONY: help
 help: ## List the commands
@@ -24,7 +24,7 @@ install: .venv/.installed ## Make .venv from the locks
 .PHONY: lock
 lock: .venv/.installed ## Resolve the locks anew (hashed, without registry addresses)
 	@for name in $(LOCKS); do \
-		if [ $$name = dev ]; then source="--group dev"; else source="services/$$name/pyproject.toml -c requirements/dev.lock"; fi; \
+		if [ $$name = dev ] || [ $$name = node ]; then source="--group $$name"; else source="services/$$name/pyproject.toml -c requirements/dev.lock"; fi; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			--no-annotate --no-emit-package tiercast-shared --no-emit-package tiercast-ingest --no-emit-package tiercast-tiers \
 			--no-emit-package tiercast-gateway $$source -o requirements/$$name.lock || exit 1; \

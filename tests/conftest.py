@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.backends import Backends
+from tests.support.node import Node, find_node
 from tests.support.postgres import Postgres
 from tests.support.rabbitmq import Broker, VirtualHost
 from tests.support.stack import Stack
@@ -14,6 +15,7 @@ from tiercast_local.postgres_server import PostgresServer
 from tiercast_local.rabbitmq_node import RabbitMQNode
 
 BACKENDS = pytest.StashKey[Backends]()
+NODE_PRODUCER = Path(__file__).parent / "e2e" / "node" / "publish.mjs"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -122,3 +124,12 @@ def stack(
     """A whole Tiercast (one gateway, SQLite) shared by a module's tests: use users and signal ids of your own."""
     with StackFactory(backends, request.node, tmp_path_factory.mktemp("stack")) as factory:
         yield factory()
+
+
+@pytest.fixture(scope="session")
+def node(backends: Backends) -> Node:
+    """Node, with the packages of `tests/e2e/node` installed."""
+    found = find_node()
+    found.install_packages(NODE_PRODUCER.parent)
+    backends.summary.append(f"Node: {found.version()}")
+    return found

@@ -123,9 +123,9 @@ class Stack:
         """Submit signals over HTTP in bulk, in order; each must be accepted."""
         async with self.producer_http() as http:
             for start in range(0, len(submissions), 500):
-                batch = {"signals": submissions[start : start + 500]}
-                response = await http.post("/api/v1/external-signals/sync/signals", json=batch)
-                response.raise_for_status()
+                batch = submissions[start : start + 500]
+                response = await http.post("/api/v1/external-signals/sync/signals", json={"signals": batch})
+                assert response.json().get("accepted") == len(batch), response.text
 
     def amqp_producer(self) -> AmqpProducer:
         """Return a producer over AMQP; a context manager."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -35,10 +36,13 @@ def up(environ: Mapping[str, str] = os.environ) -> None:
         signal.signal(number, _interrupt)
     with contextlib.suppress(KeyboardInterrupt), _only_one(data):
         require_free_ports({name: port for service in SERVICES for name, port in service.ports(environ).items()})
-        _say("finding a broker")
-        previous = env_file.read(data / "dev.env").get("AMQP_URL")
-        broker = find_broker(data, previous, environ)
+        _say("starting the broker and migrating the databases")
+        with ThreadPoolExecutor(1) as thread:
+            migrated = thread.submit(_migrate, dict(environ) | dev_env.in_use(environ, data, amqp_url=""))
+            previous = env_file.read(data / "dev.env").get("AMQP_URL")
+            broker = find_broker(data, previous, environ)
         try:
+            migrated.result()
             _run_services(broker, data, environ)
         finally:
             _finish(broker)
@@ -48,8 +52,6 @@ def up(environ: Mapping[str, str] = os.environ) -> None:
 def _run_services(broker: Broker, data: Path, environ: Mapping[str, str]) -> None:
     values = dev_env.save(environ, data, broker.url)
     env = _service_environment(environ, values)
-    _say("migrating the databases")
-    _migrate(env)
     _say("starting the services")
     programs = [Program(service.name, [service.command, "serve"], env) for service in SERVICES]
     asyncio.run(Supervisor(programs).run(_announce(values, broker)))

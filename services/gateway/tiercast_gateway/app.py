@@ -1,6 +1,7 @@
 """The composition root: builds the gateway from its settings and runs it."""
 
 import asyncio
+import gc
 import socket
 import time
 from contextlib import AsyncExitStack
@@ -145,6 +146,7 @@ class Gateway:
                     lambda: heartbeat(self.sessions),
                 )
             )
+            gc.freeze()  # what is there now stays: no collection needs to look at it
             log.info("gateway starting", port=settings.port, metrics_port=settings.metrics_port, replica=self.replica)
             await Server(config).serve()
             log.info("gateway stopped", replica=self.replica)

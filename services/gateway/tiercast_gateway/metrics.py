@@ -14,6 +14,7 @@ from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.contracts.tiers import Tier
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+HOPS = ("received_committed", "committed_published", "published_consumed", "consumed_written", "received_written")
 RESTART_REASONS = ("silence", "returned", "broker")
 
 
@@ -45,16 +46,9 @@ class GatewayMetrics:
             "tiercast_gateway_tier_lookups", "Requests to the tiers service.", ["outcome"], registry=registry
         )
         self.looked_up = Counter("tiercast_gateway_tier_users_looked_up", "Users in those requests.", registry=registry)
-        for feed in Feed:
-            self.signals.labels(feed)
-        for hop in (
-            "received_committed",
-            "committed_published",
-            "published_consumed",
-            "consumed_written",
-            "received_written",
-        ):
-            self.hops.labels(hop)
+        # looking a child up by its labels costs more than counting, so each is looked up once
+        self._signals = {feed: self.signals.labels(feed) for feed in Feed}
+        self._hop = {hop: self.hops.labels(hop).observe for hop in HOPS}
         for reason in RESTART_REASONS:
             self.restarts.labels(reason)
         for outcome in ("ok", "failed"):
@@ -63,11 +57,11 @@ class GatewayMetrics:
     def applied(self, applied: Applied) -> None:
         """A signal entered the rings."""
         entry = applied.all.entry
-        self.signals.labels(Feed.ALL if entry.premium else Feed.STANDARD).inc()
+        self._signals[Feed.ALL if entry.premium else Feed.STANDARD].inc()
         if entry.published_at is not None:
-            self.hops.labels("received_committed").observe(max(0.0, entry.committed_at - entry.received_at))
-            self.hops.labels("committed_published").observe(max(0.0, entry.published_at - entry.committed_at))
-            self.hops.labels("published_consumed").observe(max(0.0, time.time() - entry.published_at))
+            self._hop["received_committed"](max(0.0, entry.committed_at - entry.received_at))
+            self._hop["committed_published"](max(0.0, entry.published_at - entry.committed_at))
+            self._hop["published_consumed"](max(0.0, applied.applied_at - entry.published_at))
 
     def written(self, batch: list[Applied], deliveries: int) -> None:
         """A round is over."""
@@ -76,8 +70,8 @@ class GatewayMetrics:
         self.deliveries.inc(deliveries)
         for applied in batch:
             if applied.all.entry.published_at is not None:
-                self.hops.labels("consumed_written").observe(max(0.0, now - applied.applied_at))
-                self.hops.labels("received_written").observe(max(0.0, now - applied.all.entry.received_at))
+                self._hop["consumed_written"](max(0.0, now - applied.applied_at))
+                self._hop["received_written"](max(0.0, now - applied.all.entry.received_at))
 
     def looked_up_users(self, users: int, ok: bool) -> None:
         """A look-up was answered, or not."""

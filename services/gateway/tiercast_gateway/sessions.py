@@ -66,6 +66,10 @@ class Sessions:
         self._clock = clock
         self.heartbeat_seconds = heartbeat_seconds
         self._connections: dict[Connection, None] = {}
+        self._anonymous: dict[Connection, None] = {}
+        """Those without a token yet."""
+        self._unverified = False
+        """Whether the tier lease was over at the last sweep."""
         self._by_user: dict[str, dict[Connection, None]] = {}
         self._by_tier: dict[Tier, int] = dict.fromkeys(Tier, 0)
 
@@ -93,6 +97,7 @@ class Sessions:
         """A socket is there. Without a token it has 5 s to send one."""
         connection.connected_at = self._clock()
         self._connections[connection] = None
+        self._anonymous[connection] = None
         if token is not None:
             self._authenticate(connection, token)
 
@@ -125,6 +130,7 @@ class Sessions:
             self._by_tier[connection.tier] -= 1
         connection.become(State.CLOSED)
         self._connections.pop(connection, None)
+        self._anonymous.pop(connection, None)
         if connection.user_id:
             mine = self._by_user[connection.user_id]
             del mine[connection]
@@ -151,6 +157,7 @@ class Sessions:
         user_id = connection.user_id = identity.user_id
         connection.issued_at, connection.expires_at = identity.issued_at, identity.expires_at
         connection.become(State.OPENING)
+        del self._anonymous[connection]
         self._by_user.setdefault(user_id, {})[connection] = None
         self._tiers.connect(user_id)
         known = self._tiers.get(user_id)
@@ -287,14 +294,20 @@ class Sessions:
     def sweep(self) -> None:
         """Once a second: end who did not authenticate or whose token is over, and follow the tier lease."""
         now = self._clock()
-        for connection in list(self._connections):
-            if connection.state is State.AUTHENTICATING and now - connection.connected_at > AUTH_SECONDS:
-                self.close(connection, CloseCode.AUTH_TIMEOUT, "no token came in time", error="auth_timeout")
-            elif connection.expires_at <= now:
-                self.close(connection, CloseCode.TOKEN_EXPIRED, "the token has expired", error="token_expired")
-            elif connection.state is State.OPEN:
-                trusted = self._tiers.trusted(connection.user_id)
-                self._move(connection, self._tiers.tier_of(connection.user_id), "verified" if trusted else UNVERIFIED)
+        for connection in [c for c in self._connections if c.expires_at <= now]:
+            self.close(connection, CloseCode.TOKEN_EXPIRED, "the token has expired", error="token_expired")
+        for connection in [c for c in self._anonymous if now - c.connected_at > AUTH_SECONDS]:
+            self.close(connection, CloseCode.AUTH_TIMEOUT, "no token came in time", error="auth_timeout")
+        if self._tiers.lease_left <= 0 or self._unverified:
+            self._follow_lease()
+
+    def _follow_lease(self) -> None:
+        """Who can no longer be trusted to have their tier falls to STARTER; who can again gets it back."""
+        self._unverified = self._tiers.lease_left <= 0
+        for user_id, connections in list(self._by_user.items()):
+            tier, trusted = self._tiers.tier_of(user_id), self._tiers.trusted(user_id)
+            for connection in list(connections):
+                self._move(connection, tier, "verified" if trusted else UNVERIFIED)
 
     def beat(self, connection: Connection) -> None:
         """Send a JSON `ping`, unless its transport is full."""

@@ -143,7 +143,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 def json_body(model: type[Model], limit: int) -> Callable[[Request], Awaitable[Model]]:
     """A dependency that reads a bounded JSON body; unlike FastAPI's own, it runs after the dependencies named before it (keys).
 
-    It answers 413 above `limit` bytes, 400 for what is no JSON, and 422 with the fields that are wrong.
+    It answers 413 above `limit` bytes, and 422 for what is no JSON or has fields that are wrong, each named.
     """
 
     async def read(request: Request) -> Model:
@@ -159,7 +159,7 @@ def json_body(model: type[Model], limit: int) -> Callable[[Request], Awaitable[M
 def invalid_body(errors: list[ErrorDetails]) -> Rejected:
     """The refusal of a body in which pydantic found `errors`."""
     if errors[0]["type"] == "json_invalid":
-        return Rejected(400, "malformed_json", errors[0]["msg"])
+        return Rejected.field("body", errors[0]["msg"], code="invalid_json")
     return invalid_fields(tuple(FieldError(field_name(("body", *e["loc"])), e["msg"]) for e in errors[:NAMED_FIELDS]))
 
 

@@ -29,7 +29,7 @@ BODY_LIMIT = 64 * 1024
 MAX_POSITION = 2**53
 """Positions are JSON numbers, and larger ones are not exact in every reader."""
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 413, 422, 503)}
+PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (401, 413, 422, 503)}
 
 Submit = Callable[[Change], Awaitable[Outcome]]
 """Returns when the change is committed; `BatchWriter.submit` in production."""

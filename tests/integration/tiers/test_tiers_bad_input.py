@@ -122,9 +122,9 @@ async def test_an_unknown_tier_is_answered_with_the_allowed_ones(api):
         b"[" * 60_000,
     ],
 )
-async def test_what_is_no_json_is_called_malformed(api, body):
+async def test_what_is_no_json_is_called_so(api, body):
     answer = await api.put(ALICE, headers=ADMIN, content=body)
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
+    assert (answer.status_code, answer.json()["code"], fields(answer)) == (422, "invalid_json", ["body"])
 
 
 async def test_unknown_fields_are_ignored(api):

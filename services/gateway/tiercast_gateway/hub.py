@@ -140,7 +140,9 @@ class Hub:
             connection.flow = Flow.PAUSED
             return
         ring = self._rings[connection.feed]
-        if connection.position >= ring.floor and not ring.after(connection.position, self.head, 1):
+        at = connection.position
+        # above the head it waits for the round that it has had already, from another replica
+        if ring.floor <= at <= self.head and not ring.after(at, self.head, 1):
             self._join(connection)
             return
         connection.flow = Flow.CATCHING_UP
@@ -266,7 +268,7 @@ class Hub:
                 self._catch_up_or_join(connection)
             return
         items = ring.after(connection.position, self.head, CATCH_UP_ITEMS)
-        connection.position = items[-1].entry.position if items else self.head
+        connection.position = items[-1].entry.position if items else max(connection.position, self.head)
         connection.flow = Flow.CATCHING_UP  # so that a transport that fills up inside the write pauses it
         self._catching_up[connection] = None
         payload = b"".join(

@@ -5,15 +5,16 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from tiercast_gateway.audience import Symbols
 from tiercast_gateway.auth import TokenVerifier
-from tiercast_gateway.connection import Connection, Symbols
+from tiercast_gateway.connection import Connection
 from tiercast_gateway.cursor import CursorCodec
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
 from tiercast_gateway.feed import Applied, SignalFeed
@@ -69,21 +70,39 @@ class Turns:
         raise AssertionError(f"still turning after {limit} turns")
 
 
-@dataclass
 class FakeWire:
-    """A transport's side: keeps what was written, and may do something in the middle of a write."""
+    """A transport's side: keeps what was sent, and takes no more than `room` bytes until it is given more."""
 
-    written: list[bytes] = field(default_factory=list)
-    closes: list[tuple[int, str]] = field(default_factory=list)
-    pings: int = 0
-    alive: bool = True
-    on_write: Callable[[bytes], None] | None = None
+    def __init__(self, room: int | None = None) -> None:
+        self.room = room
+        """How many more bytes the socket takes; None for any number."""
+        self.sent = bytearray()
+        self.waiting = bytearray()
+        """What the socket has left to the transport."""
+        self.sends = 0
+        self.closes: list[tuple[int, str]] = []
+        self.pings = 0
+        self.alive = True
+        self.congested = False
+        self.on_congested: Callable[[], None] = lambda: None
+        self.on_drained: Callable[[], None] = lambda: None
 
-    def write(self, frames: bytes, /) -> None:
+    def write(self, frames: bytes, /) -> int:
         assert not self.closes, "written behind the close frame"
-        self.written.append(frames)
-        if self.on_write is not None:
-            self.on_write(frames)
+        assert not self.congested, "written past bytes that wait"
+        self.sends += 1
+        taken = len(frames) if self.room is None else min(self.room, len(frames))
+        if not taken:
+            raise BlockingIOError
+        self._take(frames[:taken])
+        return taken
+
+    def queue(self, data: bytes | memoryview) -> None:
+        assert not self.closes, "queued behind the close frame"
+        self.waiting += data
+        if not self.congested:
+            self.congested = True
+            self.on_congested()
 
     def close(self, code: int, reason: str) -> None:
         assert not self.closes, "closed twice"
@@ -94,14 +113,29 @@ class FakeWire:
         self.pings += 1
         return self.alive
 
+    def drain(self, room: int | None = None) -> None:
+        """The client reads: the socket takes up to `room` bytes more."""
+        self.room = room
+        taken = len(self.waiting) if room is None else min(room, len(self.waiting))
+        self._take(self.waiting[:taken])
+        del self.waiting[:taken]
+        if self.congested and not self.waiting:
+            self.congested = False
+            self.on_drained()
+
+    def _take(self, data: bytes | bytearray) -> None:
+        self.sent += data
+        if self.room is not None:
+            self.room -= len(data)
+
     @property
     def frames(self) -> list[Frame]:
-        """Everything written, decoded."""
-        return [json.loads(payload) for payload in text_payloads(b"".join(self.written))]
+        """Everything written, decoded, whether the socket has taken it or not."""
+        return [json.loads(payload) for payload in text_payloads(bytes(self.sent + self.waiting))]
 
     @property
     def signals(self) -> list[Frame]:
-        return [frame for frame in self.frames if frame["type"] == "new_signal"]
+        return self.of("new_signal")
 
     @property
     def positions(self) -> list[int]:
@@ -110,6 +144,10 @@ class FakeWire:
 
     def of(self, kind: str) -> list[Frame]:
         return [frame for frame in self.frames if frame["type"] == kind]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [frame["type"] for frame in self.frames]
 
     @property
     def close_code(self) -> int | None:
@@ -286,7 +324,11 @@ class Replica:
 
     def socket(self, **options: Any) -> Connection:
         """A connection that has not said anything."""
-        return Connection(f"c{next(self._numbers)}", FakeWire(), **options)
+        fake = FakeWire()
+        connection = Connection(f"c{next(self._numbers)}", fake, **options)
+        fake.on_congested = lambda: self.sessions.paused(connection)
+        fake.on_drained = lambda: self.sessions.resumed(connection)
+        return connection
 
     def connect(
         self,

@@ -55,6 +55,11 @@ lint: .venv/.installed ## Check style, types, imports and schemas
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary deploy/local/demo_producer.py
+	@$(BIN)/python shared/schemas/generate.py --check
+
+.PHONY: schemas
+schemas: .venv/.installed ## Write the JSON Schemas of all messages from the code
+	@$(BIN)/python shared/schemas/generate.py
 
 .PHONY: test
 test: lint ## Lint, then run all tests (ARGS="-k feed" for some)

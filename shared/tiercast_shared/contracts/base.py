@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 SCHEMA_VERSION: Literal[1] = 1
 """Version of the event schemas. Within one version changes are additive and consumers ignore unknown fields."""
@@ -17,10 +18,21 @@ Seq = Annotated[int, Field(ge=0, description="Position in a log: 1, 2, 3, … wi
 UnixSeconds = Annotated[float, Field(description="Unix time in seconds.")]
 
 
+def _require_constants(schema: JsonDict) -> None:
+    """In a schema, require what says which message it is (`type`, `schema`); pydantic leaves out whatever has a default."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return
+    constants = [name for name, property_ in properties.items() if isinstance(property_, dict) and "const" in property_]
+    required = schema.get("required", [])
+    if constants and isinstance(required, list):
+        schema["required"] = [*constants, *(name for name in required if name not in constants)]
+
+
 class Contract(BaseModel):
     """A message between services or to clients: immutable, and fields a reader does not know are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_require_constants)
 
 
 class Beacon(Contract):

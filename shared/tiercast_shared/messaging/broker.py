@@ -3,12 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any, cast
 
 import aio_pika
-from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractConnection, AbstractExchange
+from aio_pika import DeliveryMode
+from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+from aiormq.abc import ChannelFrame
+from aiormq.channel import Channel
+from pamqp import frame
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 from yarl import URL
 
 from tiercast_shared.messaging import amqp_numbers, lenient
@@ -70,12 +77,16 @@ async def _close(connection: AbstractConnection) -> None:
         pass  # it was gone already
 
 
-@dataclass(slots=True)
 class Outlet:
-    """Publishes to one fanout exchange, in order, with publisher confirms."""
+    """Publishes to one fanout exchange, in order, with publisher confirms. After an error it is of no more use.
 
-    _exchange: AbstractExchange
-    _timeout: float = field(default=PUBLISH_TIMEOUT)
+    A batch is handed to aiormq as one piece: its own `publish` costs a task, a lock and a write to the socket for each message.
+    """
+
+    def __init__(self, channel: Channel, exchange: str, *, timeout: float = PUBLISH_TIMEOUT) -> None:
+        self._channel = channel
+        self._timeout = timeout
+        self._publish_frame = frame.marshal(Basic.Publish(exchange=exchange), channel.number)
 
     @classmethod
     @asynccontextmanager
@@ -83,7 +94,8 @@ class Outlet:
         """Connect, and declare `exchange`."""
         async with connected(url, name=name) as connection:
             channel = await connection.channel(publisher_confirms=True)
-            yield cls(await declare_events(channel, exchange))
+            await declare_events(channel, exchange)
+            yield cls(cast("Channel", await channel.get_underlay_channel()), exchange)
 
     async def publish(self, events: Sequence[OutgoingEvent]) -> None:
         """Publish all, in order, and wait until the broker has confirmed each.
@@ -91,24 +103,33 @@ class Outlet:
         Raises:
             AMQPError, OSError, TimeoutError: any subset may have been delivered, and may still be: repeat from the first.
         """
-        publishing = [
-            asyncio.create_task(self._publish(event)) for event in events
-        ]  # start in order; the channel's lock is fair
-        try:
-            async with asyncio.timeout(self._timeout):
-                await asyncio.gather(*publishing)
-        finally:
-            for task in publishing:
-                task.cancel()
+        async with asyncio.timeout(self._timeout):
+            await asyncio.gather(*await self._send(events))
 
-    async def _publish(self, event: OutgoingEvent) -> None:
-        message = Message(
-            event.body,
-            headers=dict(event.headers),
+    async def _send(self, events: Sequence[OutgoingEvent]) -> list[asyncio.Future[Any]]:
+        channel = self._channel
+        confirmations: list[asyncio.Future[Any]] = []
+        payload = bytearray()
+        async with channel.lock:
+            for event in events:
+                channel.delivery_tag += 1
+                confirmation = channel.create_future()
+                channel.confirmations[channel.delivery_tag] = confirmation
+                confirmations.append(confirmation)
+                payload += self._publish_frame + self._content(event)
+            await channel.write_queue.put(ChannelFrame(bytes(payload), should_close=False))
+        return confirmations
+
+    def _content(self, event: OutgoingEvent) -> bytes:
+        properties = Basic.Properties(
             content_type="application/json",
+            headers=dict(event.headers),
             delivery_mode=DeliveryMode.NOT_PERSISTENT,  # replicas' queues are transient; the log is what lasts
             message_id=event.message_id,
             correlation_id=event.correlation_id,
-            type=event.type,
+            message_type=event.type,
         )
-        await self._exchange.publish(message, routing_key="", mandatory=False)  # no replica bound is no error
+        number, size, body = self._channel.number, self._channel.max_content_size, event.body
+        parts = [body[start : start + size] for start in range(0, len(body), size)]
+        header = frame.marshal(ContentHeader(body_size=len(body), properties=properties), number)
+        return header + b"".join(frame.marshal(ContentBody(part), number) for part in parts)

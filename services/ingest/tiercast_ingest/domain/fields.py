@@ -110,6 +110,8 @@ class Fields:
         return next((name for name in names if self._values.get(name) is not None), names[0])
 
     def _one_of(self, names: tuple[str, ...]) -> tuple[str, object]:
+        if len(names) == 1:
+            return names[0], self._values.get(names[0])
         name = self._given(names)
         value = self._values.get(name)
         for other in names:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def can_install() -> bool:
 
 def install(package: str) -> None:
     """Install `package` from the machine's own sources; raises `LocalError` with apt's words when it cannot."""
+    print(f"tiercast: installing the Debian package {package}", file=sys.stderr, flush=True)
     with _services_stay_down():
         wanted = (*APT, "install", "--no-install-recommends", package)
         if _run(wanted).returncode == 0:

@@ -55,6 +55,8 @@ lint: .venv/.installed ## Check style, types, imports and schemas
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary deploy/local/demo_producer.py
+	@$(BIN)/mypy --no-error-summary shared/schemas/generate.py
+	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 	@$(BIN)/python shared/schemas/generate.py --check
 
 .PHONY: schemas

@@ -1,6 +1,7 @@
 """Composition root: builds the service from its settings, and takes it down in reverse order."""
 
 import asyncio
+import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -147,6 +148,8 @@ def replica_name() -> str:
 async def serve(settings: IngestSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with running(settings) as app:
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: collections that look at it again cost a tenth of the throughput
         log.info("serving", host=settings.host, port=settings.port, metrics_port=settings.metrics_port)
         await Server(server_config(app, host=settings.host, port=settings.port)).serve()
     log.info("stopped")

@@ -22,7 +22,8 @@ from tiercast_shared.observability import get_logger
 REASON_HEADER = "x-reason"
 ERROR_HEADER = "x-error"
 USER_HEADER = "x-user-id"
-DEAD_HEADERS = (REASON_HEADER, ERROR_HEADER, USER_HEADER, PRODUCER_HEADER)
+MESSAGE_ID_HEADER = "x-message-id"
+DEAD_HEADERS = (REASON_HEADER, ERROR_HEADER, USER_HEADER, MESSAGE_ID_HEADER, PRODUCER_HEADER)
 
 MAX_HEADERS = 64 * 1024
 """Bytes of the original headers that are carried over; all of a message's properties must fit into one frame (128 KiB)."""
@@ -100,6 +101,8 @@ def dead_properties(original: Basic.Properties, producer: str | None, error: Rej
         told[PRODUCER_HEADER] = producer
     if original.user_id:
         told[USER_HEADER] = original.user_id
+    if original.message_id:
+        told[MESSAGE_ID_HEADER] = original.message_id  # aiormq makes one up where there is none
     return Basic.Properties(
         content_type=_short(original.content_type),
         content_encoding=_short(original.content_encoding),

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Collection
-from uuid import uuid4
 
 from aiormq.abc import DeliveredMessage
 
 from tiercast_ingest.dead_letters import DeadLetters
+from tiercast_ingest.domain.identifiers import new_identifier
 from tiercast_ingest.domain.reasons import MESSAGE_ID_MISMATCH
 from tiercast_ingest.domain.sender import producer_of
 from tiercast_ingest.domain.submission import SubmittedSignal, parse
@@ -67,7 +67,7 @@ class MessageHandler:
 
 def _correlation_id(message: DeliveredMessage) -> str:
     given = message.header.properties.correlation_id or ""
-    return given if ACCEPTED.fullmatch(given) else str(uuid4())
+    return given if ACCEPTED.fullmatch(given) else new_identifier()
 
 
 def _check_message_id(message_id: str | None, signal: SubmittedSignal) -> None:

@@ -1,25 +1,14 @@
 """The command `tiercast-ingest`."""
 
-import asyncio
-import sys
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
-
 import typer
-import uvloop
 
 from tiercast_ingest import commands
 from tiercast_ingest.app import serve as serve_until_stopped
+from tiercast_ingest.command_line import run
+from tiercast_ingest.dead_commands import dead
 from tiercast_ingest.settings import DatabaseSettings, IngestSettings
-from tiercast_shared.errors import TiercastError, Unavailable
 from tiercast_shared.observability import configure_logging
-from tiercast_shared.settings import EX_CONFIG, load_settings
-
-EX_UNAVAILABLE = 69
-"""Exit status for a database or broker that cannot be reached (sysexits.h)."""
-
-Answer = TypeVar("Answer")
+from tiercast_shared.settings import load_settings
 
 main = typer.Typer(
     help="Takes signals in, keeps the signal log and publishes it.",
@@ -28,22 +17,11 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Say in one line what an operator can do about, and exit with a status that tells wrong setup from unreachable."""
-    try:
-        yield
-    except TiercastError as error:
-        sys.stderr.write(f"tiercast-ingest: {error}\n")
-        raise SystemExit(EX_UNAVAILABLE if isinstance(error, Unavailable) else EX_CONFIG) from None
-
-
-def run(work: Coroutine[None, None, Answer]) -> Answer:
-    """Run `work` to its end."""
-    with explained(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+ledger = typer.Typer(help="The signal log's hash chains.", no_args_is_help=True, rich_markup_mode=None)
+epoch = typer.Typer(help="The signal log's life.", no_args_is_help=True, rich_markup_mode=None)
+main.add_typer(dead, name="dead")
+main.add_typer(ledger, name="ledger")
+main.add_typer(epoch, name="epoch")
 
 
 @main.command()
@@ -59,6 +37,23 @@ def migrate() -> None:
     """Create or upgrade the tables; running it again changes nothing."""
     revision = run(commands.migrate_database(load_settings(DatabaseSettings)))
     typer.echo(f"the database is at revision {revision}")
+
+
+@ledger.command("verify")
+def verify() -> None:
+    """Recompute both hash chains; exits with 1 and names the first position that is wrong."""
+    verdict = run(commands.verify_ledger(load_settings(DatabaseSettings)))
+    if verdict.broken_at is not None:
+        typer.echo(f"broken at seq {verdict.broken_at}: {verdict.problem}", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"ok: {verdict.entries} signals, {verdict.standard_entries} of them in the standard feed")
+
+
+@epoch.command("rotate")
+def rotate() -> None:
+    """Begin a new epoch after the database was restored, so that every client fetches anew."""
+    old, new = run(commands.rotate_epoch(load_settings(DatabaseSettings)))
+    typer.echo(f"epoch {old} ended, {new} begins")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Connections to RabbitMQ, and publishing in order with confirms."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -10,7 +10,7 @@ import aio_pika
 from aio_pika import DeliveryMode
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
-from aiormq.abc import ChannelFrame
+from aiormq.abc import AbstractChannel, ChannelFrame
 from aiormq.channel import Channel
 from pamqp import frame
 from pamqp.body import ContentBody
@@ -77,16 +77,52 @@ async def _close(connection: AbstractConnection) -> None:
         pass  # it was gone already
 
 
-class Outlet:
-    """Publishes to one fanout exchange, in order, with publisher confirms. After an error it is of no more use.
+class Sender:
+    """Publishes to one exchange, in order, with publisher confirms. After an error it is of no more use.
 
-    A batch is handed to aiormq as one piece: its own `publish` costs a task, a lock and a write to the socket for each message.
+    A batch is handed to aiormq as one piece, where its own `publish` costs a task, a lock and a write to the socket for each
+    message, and gives a message id to those that have none.
     """
 
-    def __init__(self, channel: Channel, exchange: str, *, timeout: float = PUBLISH_TIMEOUT) -> None:
-        self._channel = channel
-        self._timeout = timeout
-        self._publish_frame = frame.marshal(Basic.Publish(exchange=exchange), channel.number)
+    def __init__(self, channel: AbstractChannel, exchange: str, routing_key: str = "") -> None:
+        self._channel = cast("Channel", channel)
+        self._publish_frame = frame.marshal(Basic.Publish(exchange=exchange, routing_key=routing_key), channel.number)
+
+    async def send(self, messages: Iterable[tuple[Basic.Properties, bytes]]) -> None:
+        """Publish all, in order, and wait until the broker has confirmed each.
+
+        Raises:
+            AMQPError, OSError, TimeoutError: any subset may have been delivered, and may still be: repeat from the first.
+        """
+        async with asyncio.timeout(PUBLISH_TIMEOUT):
+            await asyncio.gather(*await self._write(messages))
+
+    async def _write(self, messages: Iterable[tuple[Basic.Properties, bytes]]) -> list[asyncio.Future[Any]]:
+        channel = self._channel
+        confirmations: list[asyncio.Future[Any]] = []
+        payload = bytearray()
+        async with channel.lock:
+            for properties, body in messages:
+                payload += self._publish_frame + self._content(properties, body)
+                channel.delivery_tag += 1
+                confirmation = channel.create_future()
+                channel.confirmations[channel.delivery_tag] = confirmation
+                confirmations.append(confirmation)
+            await channel.write_queue.put(ChannelFrame(bytes(payload), should_close=False))
+        return confirmations
+
+    def _content(self, properties: Basic.Properties, body: bytes) -> bytes:
+        number, size = self._channel.number, self._channel.max_content_size
+        parts = [body[start : start + size] for start in range(0, len(body), size)]
+        header = frame.marshal(ContentHeader(body_size=len(body), properties=properties), number)
+        return header + b"".join(frame.marshal(ContentBody(part), number) for part in parts)
+
+
+class Outlet:
+    """Publishes events to one fanout exchange. After an error it is of no more use."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
 
     @classmethod
     @asynccontextmanager
@@ -95,7 +131,7 @@ class Outlet:
         async with connected(url, name=name) as connection:
             channel = await connection.channel(publisher_confirms=True)
             await declare_events(channel, exchange)
-            yield cls(cast("Channel", await channel.get_underlay_channel()), exchange)
+            yield cls(Sender(await channel.get_underlay_channel(), exchange))
 
     async def publish(self, events: Sequence[OutgoingEvent]) -> None:
         """Publish all, in order, and wait until the broker has confirmed each.
@@ -103,33 +139,15 @@ class Outlet:
         Raises:
             AMQPError, OSError, TimeoutError: any subset may have been delivered, and may still be: repeat from the first.
         """
-        async with asyncio.timeout(self._timeout):
-            await asyncio.gather(*await self._send(events))
+        await self._sender.send((_properties(event), event.body) for event in events)
 
-    async def _send(self, events: Sequence[OutgoingEvent]) -> list[asyncio.Future[Any]]:
-        channel = self._channel
-        confirmations: list[asyncio.Future[Any]] = []
-        payload = bytearray()
-        async with channel.lock:
-            for event in events:
-                channel.delivery_tag += 1
-                confirmation = channel.create_future()
-                channel.confirmations[channel.delivery_tag] = confirmation
-                confirmations.append(confirmation)
-                payload += self._publish_frame + self._content(event)
-            await channel.write_queue.put(ChannelFrame(bytes(payload), should_close=False))
-        return confirmations
 
-    def _content(self, event: OutgoingEvent) -> bytes:
-        properties = Basic.Properties(
-            content_type="application/json",
-            headers=dict(event.headers),
-            delivery_mode=DeliveryMode.NOT_PERSISTENT,  # replicas' queues are transient; the log is what lasts
-            message_id=event.message_id,
-            correlation_id=event.correlation_id,
-            message_type=event.type,
-        )
-        number, size, body = self._channel.number, self._channel.max_content_size, event.body
-        parts = [body[start : start + size] for start in range(0, len(body), size)]
-        header = frame.marshal(ContentHeader(body_size=len(body), properties=properties), number)
-        return header + b"".join(frame.marshal(ContentBody(part), number) for part in parts)
+def _properties(event: OutgoingEvent) -> Basic.Properties:
+    return Basic.Properties(
+        content_type="application/json",
+        headers=dict(event.headers),
+        delivery_mode=DeliveryMode.NOT_PERSISTENT,  # replicas' queues are transient; the log is what lasts
+        message_id=event.message_id,
+        correlation_id=event.correlation_id,
+        message_type=event.type,
+    )

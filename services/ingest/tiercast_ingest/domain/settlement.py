@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from uuid import uuid4
 
+from tiercast_ingest.domain.identifiers import new_identifier
 from tiercast_ingest.domain.reasons import CONFLICT
 from tiercast_ingest.domain.signal import render, signal_type, smallest_feed
 from tiercast_ingest.domain.submission import SubmittedSignal
@@ -23,7 +23,7 @@ class Submission:
     signal: SubmittedSignal
     correlation_id: str
     received_at: float
-    wire_id: str = field(default_factory=lambda: str(uuid4()))
+    wire_id: str = field(default_factory=new_identifier)
     """Given before the transaction, so that a repeated transaction knows its own work."""
 
     @property

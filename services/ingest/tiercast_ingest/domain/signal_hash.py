@@ -48,6 +48,7 @@ def possible_texts(fields: HashedFields) -> Iterator[str]:
     """Every text that may have been hashed, the likely ones first."""
     numbers = (fields.confidence, fields.entry_price, fields.stop_price, fields.target_price)
     as_sent = tuple("null" if number is None else number.text for number in numbers)
+    yield _json(fields, fields.symbol, as_sent)
     as_python = tuple("null" if number is None else float.__repr__(number) for number in numbers)
     for symbol in dict.fromkeys((fields.symbol, fields.symbol.upper())):
         for texts in chain((as_sent, as_python), product(*zip(as_sent, as_python, strict=True))):

@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from aio_pika.abc import AbstractIncomingMessage
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from tests.support.clients import SocketClient
-from tests.support.producers import AmqpProducer
+from tests.support.dead_letters import take_dead_letter
+from tests.support.producers import AmqpProducer, publish_fast
 from tests.support.services import Service
 
 ISSUER = "https://issuer.test"
@@ -40,6 +42,8 @@ class Stack:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.amqp_url = amqp_url
+        self.ingest_database = ingest_database
+        self.tiers_database = tiers_database
         self.api_key = secrets.token_urlsafe(24)
         self.admin_key = secrets.token_urlsafe(24)
         self.service_key = secrets.token_urlsafe(24)
@@ -126,6 +130,14 @@ class Stack:
                 batch = submissions[start : start + 500]
                 response = await http.post("/api/v1/external-signals/sync/signals", json={"signals": batch})
                 assert response.json().get("accepted") == len(batch), response.text
+
+    async def publish_over_amqp(self, submissions: list[dict[str, object]]) -> None:
+        """Publish to the inbound exchange as fast as the broker confirms, in order."""
+        await publish_fast(self.amqp_url, submissions, producer=PRODUCER)
+
+    async def dead_letter(self, message_id: str, within: float = 10) -> AbstractIncomingMessage:
+        """Wait for the dead letter with this id and take it off the queue."""
+        return await take_dead_letter(self.amqp_url, message_id, within)
 
     def amqp_producer(self) -> AmqpProducer:
         """Return a producer over AMQP; a context manager."""

@@ -1,21 +1,19 @@
 """Composition root: builds the service from its settings, and takes it down in reverse order."""
 
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from uuid import uuid4
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from tiercast_shared.correlation import CorrelationMiddleware
 from tiercast_shared.eventlog.database import Database
-from tiercast_shared.eventlog.lease import PublisherLease
-from tiercast_shared.eventlog.migrations import require_migrated
+from tiercast_shared.eventlog.lease import PublisherLease, replica_name
+from tiercast_shared.eventlog.migrations import wait_until_migrated
 from tiercast_shared.eventlog.publisher import Publisher
+from tiercast_shared.eventlog.watch import LogWatch
 from tiercast_shared.eventlog.writer import BatchWriter
 from tiercast_shared.health import ReadinessChecks, health_router
 from tiercast_shared.messaging.broker import Outlet
@@ -31,7 +29,6 @@ from tiercast_tiers.service_api import service_router
 from tiercast_tiers.settings import TiersSettings
 from tiercast_tiers.store import TierStore
 from tiercast_tiers.tables import TierLogPublisher
-from tiercast_tiers.watch import LogWatch
 from tiercast_tiers.writer import TierLogWriter
 
 PACKAGE = "tiercast_tiers"
@@ -46,11 +43,10 @@ async def running(settings: TiersSettings) -> AsyncIterator[FastAPI]:
 
     Raises:
         NotMigrated: the database lacks this version's tables.
-        StorageUnavailable: the database cannot be reached.
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.open(settings.database_url.get_secret_value()))
-        await require_migrated(database, PACKAGE, MIGRATE)
+        await wait_until_migrated(database, PACKAGE, MIGRATE)
         registry = CollectorRegistry()
         metrics = TiersMetrics(registry)
         store = TierStore(database)
@@ -62,9 +58,11 @@ async def running(settings: TiersSettings) -> AsyncIterator[FastAPI]:
             metrics,
         )
         writer = BatchWriter[Change, Outcome](TierLogWriter(database, publisher.offer).commit)
-        watch = LogWatch(store, holder, metrics.backlog)
+        watch = LogWatch(store.publication, holder, metrics.backlog)
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
-        await stack.enter_async_context(background(writer.run, publisher.run, watch.run))
+        await stack.enter_async_context(background(publisher.run, watch.run))
+        stack.push_async_callback(publisher.publish_the_rest)
+        await stack.enter_async_context(background(writer.run))
 
         yield http_app(settings, store, writer.submit, metrics, readiness(watch))
 
@@ -89,11 +87,6 @@ def readiness(watch: LogWatch) -> ReadinessChecks:
     checks.add("database", watch.database_problem)
     checks.add("publisher", watch.publishing_problem)
     return checks
-
-
-def replica_name() -> str:
-    """Names this process as holder of the lease, and an operator can find it by that name."""
-    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
 async def serve(settings: TiersSettings) -> None:

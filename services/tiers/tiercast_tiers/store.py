@@ -1,7 +1,6 @@
 """Reads users and the tiers log. Each answer comes from one statement, so that it shows one moment of the database."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import and_, true
 from sqlalchemy import select as columns
@@ -9,8 +8,8 @@ from sqlmodel import col, select
 
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.eventlog.database import Database
-from tiercast_shared.eventlog.lease import unix_now
 from tiercast_shared.eventlog.models import HEAD_ID, Head
+from tiercast_shared.eventlog.publication import Publication, read_publication
 from tiercast_shared.eventlog.publisher import LogEvent
 from tiercast_tiers.domain import TIER_CHANGED, UserState
 from tiercast_tiers.tables import TierLogEntry, TierLogHead, TierLogPublisher, User
@@ -26,16 +25,6 @@ USER_COLUMNS = (
 
 LookupRow = tuple[str, int, str | None, str, int, float | None, float | None]
 """The head's epoch and seq, and those columns; they are all null in the one row that comes when no user is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """How far the log is published."""
-
-    head: int
-    published: int
-    holder: str | None
-    """Who holds an unexpired lease."""
 
 
 def state_of(user: User) -> UserState:
@@ -124,12 +113,4 @@ class TierStore:
 
     async def publication(self) -> Publication:
         """How far the log is published, and by whom."""
-        alive = col(TierLogPublisher.until) > unix_now()
-        statement = (
-            select(TierLogHead.seq, TierLogPublisher.published, TierLogPublisher.holder, alive)
-            .join(TierLogPublisher, true())
-            .where(TierLogHead.id == HEAD_ID, TierLogPublisher.id == HEAD_ID)
-        )
-        async with self._database.reading() as session:
-            head, published, holder, held = (await session.exec(statement)).one()
-        return Publication(head, published, holder if held else None)
+        return await read_publication(self._database, TierLogHead, TierLogPublisher)

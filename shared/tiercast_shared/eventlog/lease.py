@@ -4,7 +4,10 @@ A session lock would survive a stopped process and, on a lost node, hours of TCP
 know yet that it lost the lease (a zombie) is harmless: it publishes the same bodies under the same positions.
 """
 
+import os
+import socket
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Float, or_, update
 from sqlalchemy.ext.compiler import compiles
@@ -38,6 +41,11 @@ def _postgresql(_element: Any, _compiler: Any, **_options: Any) -> str:
 @compiles(unix_now, "sqlite")
 def _sqlite(_element: Any, _compiler: Any, **_options: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+def replica_name() -> str:
+    """Names this process as a holder, so that an operator finds it and no two are the same."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
 class PublisherLease:

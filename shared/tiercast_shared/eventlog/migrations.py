@@ -4,6 +4,7 @@ The package's `env.py` takes the connection from `config.attributes["connection"
 `config.attributes["version_table"]`.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from alembic import command
@@ -13,11 +14,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from tiercast_shared.errors import TiercastError
+from tiercast_shared.errors import StorageUnavailable, TiercastError
 from tiercast_shared.eventlog.database import Database
+from tiercast_shared.observability import get_logger
 
 MIGRATION_LOCK = 0x7469657263617374
 """PostgreSQL advisory lock of whoever migrates ("tiercast" in ASCII)."""
+
+RETRY_SECONDS = 1.0
+
+log = get_logger()
 
 
 class NotMigrated(TiercastError):
@@ -67,6 +73,16 @@ async def require_migrated(database: Database, package: str, remedy: str) -> Non
     if _newest(config) not in current and not newer:
         state = f"is at revision {', '.join(sorted(current))}" if current else "has no tables"
         raise NotMigrated(f"the database {state}, this version needs revision {_newest(config)}: run `{remedy}`")
+
+
+async def wait_until_migrated(database: Database, package: str, remedy: str) -> None:
+    """Like `require_migrated`, for a service that starts: it waits for a database that is away."""
+    while True:
+        try:
+            return await require_migrated(database, package, remedy)
+        except StorageUnavailable as error:
+            log.warning("waiting for the database", reason=error.message)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _with_connection(session: AsyncSession, work: Callable[[Connection], None]) -> None:

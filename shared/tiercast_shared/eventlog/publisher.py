@@ -35,6 +35,8 @@ RETRY_SECONDS = 0.5
 RELEASE_TIMEOUT = 1.0
 """Seconds to give the lease up at the end; it ends by itself soon after."""
 
+PUBLISH_THE_REST_SECONDS = 2.0
+
 log = get_logger()
 
 
@@ -114,6 +116,13 @@ class Publisher:
         self._head = head
         self._recent.extend(events)
         self._wake.set()
+
+    async def publish_the_rest(self) -> None:
+        """Before a stop, give what is committed a moment; what is left then is published by the next holder of the lease."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PUBLISH_THE_REST_SECONDS):
+                while self.backlog:  # noqa: ASYNC110 - a few rounds, once
+                    await asyncio.sleep(0.01)
 
     async def run(self) -> None:
         """Publish until cancelled, whatever the broker and the database do."""

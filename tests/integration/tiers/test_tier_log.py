@@ -12,11 +12,12 @@ from tiercast_shared.eventlog.database import Database, Unstorable
 from tiercast_shared.eventlog.lease import PublisherLease
 from tiercast_shared.eventlog.migrations import migrate
 from tiercast_shared.eventlog.models import Head
+from tiercast_shared.eventlog.publication import Publication
 from tiercast_shared.eventlog.publisher import LogEvent
 from tiercast_shared.eventlog.writer import BatchWriter
 from tiercast_tiers.app import PACKAGE
 from tiercast_tiers.domain import Change, Outcome, RevokeSessions, SessionsRevoked, TierSet, UserState
-from tiercast_tiers.store import Publication, TierStore
+from tiercast_tiers.store import TierStore
 from tiercast_tiers.tables import TierLogPublisher
 from tiercast_tiers.writer import TierLogWriter
 

@@ -90,3 +90,11 @@ def test_without_a_database_url_the_variable_is_named(monkeypatch):
     result = CliRunner().invoke(main, ["get", "alice"])
     assert result.exit_code == 78
     assert "TIERS_DATABASE_URL is not set" in result.stderr
+
+
+def test_a_database_that_cannot_be_reached_is_said_in_one_line():
+    environment = {"TIERS_DATABASE_URL": "postgresql+asyncpg://nobody@127.0.0.1:1/none"}
+    result = CliRunner().invoke(main, ["get", "alice"], env=environment)
+    assert result.exit_code == 69
+    assert result.stderr.startswith("tiercast-tiers: database: ")
+    assert result.stderr.count("\n") == 1

@@ -16,8 +16,11 @@ from tests.support.services import Service
 from tests.support.tiers import ADMIN, ADMIN_KEY, SERVICE_KEY, set_tier
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.migrations import migrate
+from tiercast_shared.eventlog.publication import Publication
 from tiercast_shared.messaging.topology import TIERS_EVENTS, declare_events
-from tiercast_tiers.store import Publication, TierStore
+from tiercast_tiers.app import PACKAGE
+from tiercast_tiers.store import TierStore
 from tiercast_tiers.writer import TierLogWriter
 
 UNREACHABLE_BROKER = "amqp://guest:guest@127.0.0.1:1/"
@@ -196,10 +199,24 @@ async def test_an_unmigrated_database_is_refused_with_the_command_and_left_alone
         assert await connection.run_sync(lambda c: inspect(c).get_table_names()) == []
 
 
-async def test_a_database_that_is_away_at_start_is_said_in_one_line(tmp_path: Path):
-    replica = tiers_service("postgresql+asyncpg://nobody@127.0.0.1:1/none", UNREACHABLE_BROKER, tmp_path / "log")
+async def test_a_database_that_is_away_at_start_is_waited_for(tmp_path: Path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/later/test.db"
+    replica = tiers_service(url, UNREACHABLE_BROKER, tmp_path / "log")
     replica.spawn()
-    assert await replica.ended() == 69
-    said = replica.log.read_text()
-    assert said.startswith("tiercast-tiers: database: ")
-    assert said.count("\n") == 1
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while "waiting for the database" not in _text(replica):  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(0.02)
+        staging = tmp_path / "staging"
+        staging.mkdir()
+        async with Database.open(f"sqlite+aiosqlite:///{staging}/test.db") as database:
+            await migrate(database, PACKAGE)
+        staging.rename(tmp_path / "later")
+        await replica.ready()
+    finally:
+        replica.stop()
+    assert "Traceback" not in _text(replica)
+
+
+def _text(replica: Service) -> str:
+    return replica.log.read_text() if replica.log.exists() else ""

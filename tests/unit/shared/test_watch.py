@@ -4,8 +4,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from tiercast_shared.errors import StorageUnavailable
-from tiercast_tiers.store import Publication
-from tiercast_tiers.watch import DATABASE_SILENT_SECONDS, PUBLISHING_STUCK_SECONDS, LogWatch
+from tiercast_shared.eventlog.publication import Publication
+from tiercast_shared.eventlog.watch import DATABASE_SILENT_SECONDS, PUBLISHING_STUCK_SECONDS, LogWatch
 
 ME = "replica-1"
 
@@ -35,7 +35,7 @@ class Scene:
     def __init__(self) -> None:
         self.store, self.clock, self.registry = FakeStore(), FakeClock(), CollectorRegistry()
         gauge = Gauge("backlog", "", registry=self.registry)
-        self.watch = LogWatch(self.store, ME, gauge, clock=self.clock)
+        self.watch = LogWatch(self.store.publication, ME, gauge, clock=self.clock)
 
     async def see(self, *, head: int, published: int, holder: str | None, after: float = 1.0) -> None:
         self.clock.now += after
@@ -77,7 +77,7 @@ async def test_a_backlog_that_does_not_move_makes_not_ready_and_says_what_to_loo
     assert scene.watch.publishing_problem() is None
     await scene.see(head=12, published=4, holder=None)
     assert scene.watch.publishing_problem() == (
-        "8 changes are committed but none was published for 31 s: is the broker reachable?"
+        "8 entries are committed but none was published for 31 s: is the broker reachable?"
     )
     assert scene.backlog == 8
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from prometheus_client import Gauge
 
 from tiercast_shared.errors import Unavailable
-from tiercast_tiers.store import Publication, TierStore
+from tiercast_shared.eventlog.publication import Publication
 
 LOOK_SECONDS = 1.0
 LOOK_TIMEOUT = 3.0
@@ -21,12 +21,17 @@ PUBLISHING_STUCK_SECONDS = 30.0
 
 
 class LogWatch:
-    """What was last seen of the database and of publishing."""
+    """What `holder` last saw of its database and of publishing. `read` asks the database; `backlog` is set to what it says."""
 
     def __init__(
-        self, store: TierStore, holder: str, backlog: Gauge, *, clock: Callable[[], float] = time.monotonic
+        self,
+        read: Callable[[], Awaitable[Publication]],
+        holder: str,
+        backlog: Gauge,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = store
+        self._read = read
         self._holder = holder
         self._backlog = backlog
         self._clock = clock
@@ -47,10 +52,10 @@ class LogWatch:
             StorageUnavailable, TimeoutError: the database did not answer.
         """
         async with asyncio.timeout(LOOK_TIMEOUT):
-            publication = await self._store.publication()
+            publication = await self._read()
         self._answered_at = self._clock()
         backlog = publication.head - publication.published
-        if backlog == 0 or publication.published != self._seen.published:
+        if backlog <= 0 or publication.published != self._seen.published:
             self._moved_at = self._answered_at
         self._seen = publication
         self._backlog.set(backlog)
@@ -68,4 +73,4 @@ class LogWatch:
         if self._seen.holder not in {None, self._holder} or stuck <= PUBLISHING_STUCK_SECONDS:
             return None
         backlog = self._seen.head - self._seen.published
-        return f"{backlog} changes are committed but none was published for {stuck:.0f} s: is the broker reachable?"
+        return f"{backlog} entries are committed but none was published for {stuck:.0f} s: is the broker reachable?"

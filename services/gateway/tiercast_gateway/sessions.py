@@ -194,7 +194,9 @@ class Sessions:
         connection.feed = self._entitlements[tier].feed
         self._by_tier[tier] += 1
         position, recovered, problem = self._place(connection)
-        cursor = connection.resume if recovered and connection.resume else self._feed.cursor(connection.feed)
+        # the end of the feed may be ahead of what the hub has begun to send
+        here = self._feed.cursor_at(connection.feed, position)
+        cursor = connection.resume if recovered and connection.resume else here
         connection.replay_until = self._feed.head if recovered else 0
         self._send(
             connection,
@@ -234,7 +236,8 @@ class Sessions:
         if connection.overruns > 1:
             self.close(connection, CloseCode.TOO_SLOW, "too slow: signals were missed again", error="too_slow")
             return False
-        self._send(connection, ResyncRequired(reason="too_slow", cursor=self._feed.cursor(connection.feed)))
+        here = self._feed.cursor_at(connection.feed, self._hub.head)
+        self._send(connection, ResyncRequired(reason="too_slow", cursor=here))
         return True
 
     def feed_loaded(self) -> None:

@@ -150,6 +150,8 @@ class Sessions:
             self._identified(connection, identity)
         elif identity.user_id != connection.user_id:
             self.close(connection, CloseCode.INVALID_TOKEN, "the token is another user's", error="invalid_token")
+        elif self._tiers.revoked(identity.user_id, identity.issued_at):
+            self._end_revoked(connection)
         else:
             connection.issued_at, connection.expires_at = identity.issued_at, identity.expires_at
 
@@ -170,7 +172,7 @@ class Sessions:
         """The tier cache knows something new of a connected user: open who waits, move who is open, end who is revoked."""
         for connection in list(self._by_user.get(user_id, ())):
             if known.tokens_valid_after > connection.issued_at:
-                self.close(connection, CloseCode.INVALID_TOKEN, "the token was revoked", error="revoked_token")
+                self._end_revoked(connection)
             elif connection.state is State.OPENING:
                 self._welcome(connection, known)
             else:
@@ -184,9 +186,12 @@ class Sessions:
 
     def _welcome(self, connection: Connection, known: KnownTier) -> None:
         if known.tokens_valid_after > connection.issued_at:
-            self.close(connection, CloseCode.INVALID_TOKEN, "the token was revoked", error="revoked_token")
+            self._end_revoked(connection)
         else:
             self._open(connection, self._tiers.tier_of(connection.user_id))
+
+    def _end_revoked(self, connection: Connection) -> None:
+        self.close(connection, CloseCode.INVALID_TOKEN, "the token was revoked", error="revoked_token")
 
     def _open(self, connection: Connection, tier: Tier) -> None:
         connection.become(State.OPEN)

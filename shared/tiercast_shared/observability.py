@@ -14,6 +14,8 @@ import orjson
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
+from tiercast_shared.errors import TiercastError
+
 QUIET_LIBRARIES = (
     "uvicorn.access",
     "aiormq",
@@ -71,8 +73,15 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
 
 @contextmanager
 def metrics_server(registry: CollectorRegistry, *, host: str, port: int) -> Iterator[None]:
-    """Serve `/metrics` on a port of its own, from a thread, so that it answers even when the event loop is busy."""
-    server, thread = start_http_server(port, addr=host, registry=registry)
+    """Serve `/metrics` on a port of its own, from a thread, so that it answers even when the event loop is busy.
+
+    Raises:
+        TiercastError: the port cannot be had.
+    """
+    try:
+        server, thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise TiercastError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
     try:
         yield
     finally:

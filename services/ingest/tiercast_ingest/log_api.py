@@ -37,11 +37,21 @@ def log_router(store: SignalStore, service_key: SecretStr) -> APIRouter:
         after: Annotated[
             int, Query(ge=0, le=MAX_POSITION, description="Position (of the whole log) to start after.")
         ] = 0,
+        before: Annotated[
+            int | None,
+            Query(ge=1, le=MAX_POSITION, description="Instead of `after`: the last entries before a position."),
+        ] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
         feed: Annotated[Feed, Query(description="`standard` leaves premium signals out.")] = Feed.ALL,
     ) -> Response:
-        """Entries after a position, in order, without a gap: the end is reached when fewer than `limit` come."""
-        head, entries = await store.entries_after(after, limit, feed)
+        """Entries after a position, or the last ones before it, in order and without a gap.
+
+        The end, or the beginning, is reached when fewer than `limit` come.
+        """
+        if before is None:
+            head, entries = await store.entries_after(after, limit, feed)
+        else:
+            head, entries = await store.entries_before(before, limit, feed)
         return Response(_page(head, entries), media_type="application/json")
 
     return router

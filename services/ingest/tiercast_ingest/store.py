@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import true
+from sqlalchemy import ColumnElement, true
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from tiercast_ingest.domain.settlement import Entry
 from tiercast_ingest.tables import SignalLogEntry, SignalLogHead, SignalLogPublisher
@@ -67,9 +68,18 @@ class SignalStore:
         self, seq: int, limit: int, feed: Feed = Feed.ALL
     ) -> tuple[SignalLogHead, Sequence[SignalLogEntry]]:
         """The head, and at most `limit` entries of `feed` after position `seq`, in order."""
-        in_feed = true() if feed is Feed.ALL else col(SignalLogEntry.standard_seq).is_not(None)
-        following = select(SignalLogEntry).where(col(SignalLogEntry.seq) > seq, in_feed)
-        page = aliased(SignalLogEntry, following.order_by(col(SignalLogEntry.seq)).limit(limit).subquery())
+        following = select(SignalLogEntry).where(col(SignalLogEntry.seq) > seq, _in_feed(feed))
+        return await self._page(following.order_by(col(SignalLogEntry.seq)).limit(limit))
+
+    async def entries_before(
+        self, seq: int, limit: int, feed: Feed = Feed.ALL
+    ) -> tuple[SignalLogHead, Sequence[SignalLogEntry]]:
+        """The head, and the last entries of `feed` before position `seq`, at most `limit`, in order."""
+        preceding = select(SignalLogEntry).where(col(SignalLogEntry.seq) < seq, _in_feed(feed))
+        return await self._page(preceding.order_by(col(SignalLogEntry.seq).desc()).limit(limit))
+
+    async def _page(self, chosen: SelectOfScalar[SignalLogEntry]) -> tuple[SignalLogHead, Sequence[SignalLogEntry]]:
+        page = aliased(SignalLogEntry, chosen.subquery())
         statement = (
             select(SignalLogHead, page)
             .outerjoin(page, true())
@@ -96,3 +106,7 @@ class SignalStore:
         async with self._database.reading() as session:
             head, published, holder, held = (await session.exec(statement)).one()
         return Publication(head, published, holder if held else None)
+
+
+def _in_feed(feed: Feed) -> ColumnElement[bool]:
+    return true() if feed is Feed.ALL else col(SignalLogEntry.standard_seq).is_not(None)

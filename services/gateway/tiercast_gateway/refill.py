@@ -24,17 +24,12 @@ class SignalRefill:
         self._on_loaded = on_loaded
         self._capacity = capacity
         self._wanted = asyncio.Event()
-        self._reload = self._look = True
+        self._look = True
         self._problem: str | None = None
 
     def needed(self, *, look: bool = False) -> None:
-        """Something is missing; with `look`, something may be that nobody has told of."""
+        """Something is missing; with `look`, something may be that nobody has told of, or the log may have begun a new life."""
         self._look = self._look or look
-        self._wanted.set()
-
-    def restart(self) -> None:
-        """The log has begun a new life."""
-        self._reload = True
         self._wanted.set()
 
     def problem(self) -> str | None:
@@ -52,24 +47,24 @@ class SignalRefill:
                 await self._fill()
                 self._problem = None
             except Unavailable as error:
-                self._problem = error.message
+                self._problem, self._look = error.message, True
                 log.warning("signal log cannot be read, will try again", reason=error.message)
                 self._wanted.set()
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _fill(self) -> None:
-        if self._reload:
+        if not self._feed.started:
             await self._load()
-            self._reload = False
         while self._feed.gap or self._look:
+            self._look = False
             page = await self._client.after(self._feed.head, PAGE)
             if page.epoch != self._feed.epoch:
                 await self._load()
+                self._look = True  # what was published meanwhile was not taken, for it was of another epoch
                 continue
-            self._look = False
             if not page.entries:
                 self._feed.forget_beyond(page.head)  # it was said to exist, and does not: the log itself is right
-                return
+                continue
             log.info("filling a gap in the signal feed", after=self._feed.head, entries=len(page.entries))
             for entry in page.entries:
                 self._feed.offer(entry)
@@ -79,7 +74,10 @@ class SignalRefill:
         floor = max(0, end.head - self._capacity)
         tail: list[LogEntry] = []
         while floor + len(tail) < end.head:
-            tail += (await self._client.after(floor + len(tail), PAGE)).entries
+            page = await self._client.after(floor + len(tail), PAGE)
+            if page.epoch != end.epoch or not page.entries:
+                raise Unavailable("the signal log was recreated while it was read")
+            tail += page.entries
         standard = await self._standard_before(floor + 1)
         self._feed.begin(end.epoch, floor, standard)
         for entry in tail:

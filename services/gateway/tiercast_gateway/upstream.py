@@ -41,8 +41,10 @@ class Upstream:
 
     def signal(self, epoch: str, entry: LogEntry) -> None:
         """A signal was published."""
-        if self._feed.started and epoch != self._feed.epoch:
-            self._refill.restart()
+        if (
+            epoch != self._feed.epoch
+        ):  # or nothing was read yet: only the log itself says which epoch is the present one
+            self._refill.needed(look=True)
             return
         self._feed.offer(entry)
         if self._feed.gap:
@@ -51,8 +53,8 @@ class Upstream:
     def signals_beacon(self, beacon: Beacon) -> None:
         """Ingest is alive; a last message that was lost shows here."""
         self._last_beacon = self._clock()
-        if self._feed.started and beacon.epoch != self._feed.epoch:
-            self._refill.restart()
+        if beacon.epoch != self._feed.epoch:
+            self._refill.needed(look=True)
             return
         self._feed.learn_head(beacon.head)
         if self._feed.gap:

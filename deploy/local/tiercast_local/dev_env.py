@@ -24,6 +24,9 @@ KEPT: dict[str, Callable[[], str]] = {
 }
 """What is generated when neither the environment nor the file has it."""
 
+FRONT_ENDS = ("http://localhost", "http://localhost:3000", "http://localhost:5173")
+"""Where applications under development are usually served."""
+
 HEADINGS = (
     "Kept from start to start; add settings of your own here. Delete the file for new secrets.",
     "Where things are since the last `make up`, which writes this part anew.",
@@ -55,7 +58,8 @@ def in_use(environ: Mapping[str, str], data: Path, amqp_url: str) -> dict[str, s
         values |= service.ports(environ)
     values |= {"INGEST_URL": url(INGEST, values), "TIERS_URL": url(TIERS, values)}
     gateway = url(GATEWAY, values)
-    values["GATEWAY_ALLOWED_ORIGINS"] = f"{gateway},http://localhost:{values[GATEWAY.port_variable]}"
+    origins = (gateway, f"http://localhost:{values[GATEWAY.port_variable]}", *FRONT_ENDS)
+    values["GATEWAY_ALLOWED_ORIGINS"] = ",".join(origins)
     return {name: environ.get(name) or value for name, value in values.items()}
 
 

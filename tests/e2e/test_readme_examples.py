@@ -56,13 +56,8 @@ async def test_the_node_producer(stack: Stack, node: Node, tmp_path: Path) -> No
     signal = premium()
     script = tmp_path / "producer.mjs"
     code = example("js", "createConfirmChannel")
-    arguments = "const body = process.argv[2];
-process.env.AMQP_URL = process.argv[3];"
-    script.write_text(f'import amqp from "amqplib";
-{arguments}
-{code}
-await connection.close();
-')
+    arguments = "const body = process.argv[2];\nprocess.env.AMQP_URL = process.argv[3];"
+    script.write_text(f'import amqp from "amqplib";\n{arguments}\n{code}\nawait connection.close();\n')
     (tmp_path / "node_modules").symlink_to(NODE_PACKAGES)
     async with stack.client("node-reader") as client:
         await client.first("connected")

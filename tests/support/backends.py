@@ -9,7 +9,10 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
+
+from docker.errors import DockerException
 
 from tests.support import containers
 from tests.support.postgres import Postgres
@@ -18,6 +21,8 @@ from tiercast_local import docker_engine
 from tiercast_local.postgres_server import PostgresServer
 from tiercast_local.private_servers import private_postgres, private_rabbitmq
 from tiercast_local.rabbitmq_node import RabbitMQNode
+
+Server = TypeVar("Server")
 
 
 class Backends:
@@ -81,8 +86,8 @@ class Backends:
         if url := os.environ.get("TEST_AMQP_URL"):
             api = management_api(url, os.environ.get("TEST_RABBITMQ_API_URL"))
             return Broker("server of TEST_AMQP_URL", url, api, lambda: None)
-        if docker_engine.answers():
-            return containers.rabbitmq()
+        if docker_engine.answers() and (container := self._from_docker(containers.rabbitmq)):
+            return container
         node = private_rabbitmq(self._directory("rabbitmq"), variable="TEST_AMQP_URL", management=True)
         node.start()
         return Broker("private local server", node.url, f"{node.api_url}/", lambda: _discard_node(node))
@@ -92,12 +97,20 @@ class Backends:
             return Postgres(
                 "server of TEST_POSTGRES_URL", urlsplit(url)._replace(scheme="postgresql").geturl(), lambda: None
             )
-        if docker_engine.answers():
-            return containers.postgres()
+        if docker_engine.answers() and (container := self._from_docker(containers.postgres)):
+            return container
         directory = self._directory("postgres") / "data"
         server = private_postgres(directory, variable="TEST_POSTGRES_URL", durable=False)
         server.start()
         return Postgres("private local server", server.url(), server.stop_immediately)
+
+    def _from_docker(self, start: Callable[[], Server]) -> Server | None:
+        """Start a container; None, noted in the summary, when the engine cannot (an image that cannot be had)."""
+        try:
+            return start()
+        except DockerException as error:
+            self.summary.append(f"Docker answers, but {error}")
+            return None
 
     def _directory(self, name: str) -> Path:
         directory = Path(tempfile.mkdtemp(prefix=f"tiercast-{name}-"))

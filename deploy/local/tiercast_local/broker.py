@@ -2,12 +2,14 @@
 
 import os
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pika
+from docker.errors import DockerException
 from pika.exceptions import AMQPError
 
 from tiercast_local import docker_engine
@@ -34,8 +36,8 @@ def find_broker(data: Path, previous_url: str | None, environ: Mapping[str, str]
     if told := environ.get("AMQP_URL"):
         _require_reachable(told)
         return Broker(told, "the broker of AMQP_URL", lambda: None)
-    if docker_engine.answers():
-        return _container()
+    if docker_engine.answers() and (container := _container()):
+        return container
     node = private_rabbitmq(data / "rabbitmq", variable="AMQP_URL", port=_port(environ, previous_url))
     node.start()
     return Broker(node.url, f"private RabbitMQ {node.version()}, data in {node.directory}", node.stop)
@@ -69,11 +71,19 @@ def _port(environ: Mapping[str, str], previous_url: str | None) -> int | None:
     return int(told)
 
 
-def _container() -> Broker:
+def _container() -> Broker | None:
+    """Return a broker in a container, or None after saying why there is none (an image that cannot be had)."""
     from testcontainers.community.rabbitmq import RabbitMqContainer  # noqa: PLC0415 -- slow, and rarely needed
 
     container = RabbitMqContainer(docker_engine.RABBITMQ_IMAGE, username="tiercast", password=secrets.token_urlsafe(18))
-    container.start()
+    try:
+        container.start()
+    except DockerException as error:
+        print(f"tiercast: Docker answers, but {error}; trying without it", file=sys.stderr, flush=True)
+        return None
+    except BaseException:  # a Ctrl-C too
+        container.stop()
+        raise
     login = f"{container.username}:{container.password}@{container.get_container_host_ip()}"
     url = f"amqp://{login}:{container.get_exposed_port(container.port)}/"
     return Broker(url, f"Docker container of {docker_engine.RABBITMQ_IMAGE}", container.stop)

@@ -1,14 +1,10 @@
 """Composition root: builds the service from its settings, and takes it down in reverse order."""
 
-import asyncio
 import gc
-import os
-import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from uuid import uuid4
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -26,15 +22,14 @@ from tiercast_ingest.metrics import IngestMetrics
 from tiercast_ingest.settings import IngestSettings
 from tiercast_ingest.store import SignalStore
 from tiercast_ingest.tables import SignalLogPublisher
-from tiercast_ingest.watch import LogWatch
 from tiercast_ingest.writer import SignalWriter
 from tiercast_shared.correlation import CorrelationMiddleware
-from tiercast_shared.errors import StorageUnavailable
 from tiercast_shared.eventlog.database import Database
-from tiercast_shared.eventlog.lease import PublisherLease
-from tiercast_shared.eventlog.migrations import require_migrated
+from tiercast_shared.eventlog.lease import PublisherLease, replica_name
+from tiercast_shared.eventlog.migrations import wait_until_migrated
 from tiercast_shared.eventlog.models import Head
 from tiercast_shared.eventlog.publisher import LogEvent, Publisher
+from tiercast_shared.eventlog.watch import LogWatch
 from tiercast_shared.eventlog.writer import BatchWriter
 from tiercast_shared.health import ReadinessChecks, health_router
 from tiercast_shared.messaging.broker import Outlet
@@ -45,9 +40,6 @@ from tiercast_shared.web import install_error_handlers
 
 PACKAGE = "tiercast_ingest"
 MIGRATE = "tiercast-ingest migrate"
-
-DATABASE_RETRY_SECONDS = 1.0
-PUBLISH_THE_REST_SECONDS = 2.0
 
 log = get_logger()
 
@@ -63,7 +55,7 @@ async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.open(settings.database_url.get_secret_value()))
-        await migrated(database)
+        await wait_until_migrated(database, PACKAGE, MIGRATE)
         registry = CollectorRegistry()
         metrics = IngestMetrics(registry)
         store = SignalStore(database)
@@ -77,7 +69,7 @@ async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
             ),
             metrics,
         )
-        watch = LogWatch(store, holder, metrics.backlog)
+        watch = LogWatch(store.publication, holder, metrics.backlog)
 
         def announce(head: Head, events: Sequence[LogEvent]) -> None:
             metrics.committed(events)
@@ -88,7 +80,7 @@ async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
         intake = Intake(writer, metrics)
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
         await stack.enter_async_context(background(publisher.run, watch.run))
-        stack.push_async_callback(publish_the_rest, publisher)
+        stack.push_async_callback(publisher.publish_the_rest)
         await stack.enter_async_context(background(writer.run))
         dead_letters = await stack.enter_async_context(DeadLetters(amqp_url, metrics))
         handler = MessageHandler(intake, dead_letters, settings.trusted_publishers)
@@ -116,33 +108,6 @@ def http_app(
     app.include_router(sync_health_router(watch.database_problem))
     app.include_router(log_router(store, settings.service_key))
     return app
-
-
-async def migrated(database: Database) -> None:
-    """Wait for the database and check its tables.
-
-    Raises:
-        NotMigrated: it lacks this version's tables.
-    """
-    while True:
-        try:
-            return await require_migrated(database, PACKAGE, MIGRATE)
-        except StorageUnavailable as error:
-            log.warning("waiting for the database", reason=error.message)
-            await asyncio.sleep(DATABASE_RETRY_SECONDS)
-
-
-async def publish_the_rest(publisher: Publisher) -> None:
-    """Give the publisher a moment for what is committed; what is left is published by the next holder of the lease."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(PUBLISH_THE_REST_SECONDS):
-            while publisher.backlog:  # noqa: ASYNC110 - at most a few rounds, once, at the end
-                await asyncio.sleep(0.01)
-
-
-def replica_name() -> str:
-    """Names this process as holder of the lease, and an operator can find it by that name."""
-    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
 async def serve(settings: IngestSettings) -> None:

@@ -1,7 +1,6 @@
 """Reads the signal log. Each answer comes from one statement, so that it shows one moment of the database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, true
 from sqlalchemy.orm import aliased
@@ -12,20 +11,10 @@ from tiercast_ingest.domain.settlement import Entry
 from tiercast_ingest.tables import SignalLogEntry, SignalLogHead, SignalLogPublisher
 from tiercast_shared.contracts.signals import SIGNAL_PUBLISHED, Feed
 from tiercast_shared.eventlog.database import Database
-from tiercast_shared.eventlog.lease import unix_now
 from tiercast_shared.eventlog.models import HEAD_ID, Head
+from tiercast_shared.eventlog.publication import Publication, read_publication
 from tiercast_shared.eventlog.publisher import LogEvent
 from tiercast_shared.messaging.broker import HeaderValue
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """How far the log is published."""
-
-    head: int
-    published: int
-    holder: str | None
-    """Who holds an unexpired lease."""
 
 
 def event_of(entry: Entry | SignalLogEntry) -> LogEvent:
@@ -97,15 +86,7 @@ class SignalStore:
 
     async def publication(self) -> Publication:
         """How far the log is published, and by whom."""
-        alive = col(SignalLogPublisher.until) > unix_now()
-        statement = (
-            select(SignalLogHead.seq, SignalLogPublisher.published, SignalLogPublisher.holder, alive)
-            .join(SignalLogPublisher, true())
-            .where(SignalLogHead.id == HEAD_ID, SignalLogPublisher.id == HEAD_ID)
-        )
-        async with self._database.reading() as session:
-            head, published, holder, held = (await session.exec(statement)).one()
-        return Publication(head, published, holder if held else None)
+        return await read_publication(self._database, SignalLogHead, SignalLogPublisher)
 
 
 def _in_feed(feed: Feed) -> ColumnElement[bool]:

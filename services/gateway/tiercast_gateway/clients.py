@@ -1,11 +1,13 @@
 """The gateway's HTTP clients of the two services that own data."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import httpx
 import orjson
 
 from tiercast_gateway.ring import LogEntry
+from tiercast_shared.contracts.base import Contract, Epoch, Seq, UnixSeconds
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.contracts.tiers import TierChangePage, TierLookup
 from tiercast_shared.errors import Unavailable
@@ -15,22 +17,43 @@ LAST = 2**53
 """Beyond every position: asking for what follows it tells where the log ends."""
 
 
+Answer = TypeVar("Answer")
+
+
+class _Entry(Contract):
+    """An entry as the log API gives it, its signal unread."""
+
+    seq: Seq
+    standard_seq: Seq | None
+    symbol: str
+    received_at: UnixSeconds
+    committed_at: UnixSeconds
+    data: dict[str, Any]
+
+
+class _Page(Contract):
+    epoch: Epoch
+    head: Seq
+    entries: list[_Entry]
+
+
 class LogPage:
     """A page of the signal log."""
 
-    def __init__(self, raw: dict[str, Any]) -> None:
-        self.epoch: str = raw["epoch"]
-        self.head: int = raw["head"]
+    def __init__(self, body: bytes) -> None:
+        page = _Page.model_validate(orjson.loads(body))
+        self.epoch = page.epoch
+        self.head = page.head
         self.entries = [
             LogEntry(
-                position=entry["seq"],
-                standard_seq=entry["standard_seq"],
-                symbol=entry["symbol"],
-                data=orjson.dumps(entry["data"]),  # the bytes that ingest rendered: it uses the same serialiser
-                received_at=entry["received_at"],
-                committed_at=entry["committed_at"],
+                position=entry.seq,
+                standard_seq=entry.standard_seq,
+                symbol=entry.symbol,
+                data=orjson.dumps(entry.data),  # the bytes that ingest rendered: it uses the same serialiser
+                received_at=entry.received_at,
+                committed_at=entry.committed_at,
             )
-            for entry in raw["entries"]
+            for entry in page.entries
         ]
 
 
@@ -45,11 +68,11 @@ class ServiceClient:
         """Close its connections."""
         await self._http.aclose()
 
-    async def _ask(self, method: str, path: str, **options: Any) -> bytes:
-        """The body of a 200.
+    async def _ask(self, method: str, path: str, read: Callable[[bytes], Answer], **options: Any) -> Answer:
+        """What `read` makes of the body of a 200.
 
         Raises:
-            Unavailable: anything else came, or nothing.
+            Unavailable: anything else came, or nothing, or it was not understood.
         """
         try:
             response = await self._http.request(method, path, **options)
@@ -57,7 +80,10 @@ class ServiceClient:
             raise Unavailable(f"{self._url}{path}: {type(error).__name__} {error}") from error
         if response.status_code != httpx.codes.OK:
             raise Unavailable(f"{self._url}{path}: {response.status_code} {response.text[:200]}")
-        return response.content
+        try:
+            return read(response.content)
+        except ValueError as error:  # whatever stands between the services may answer 200 too
+            raise Unavailable(f"{self._url}{path}: answer not understood: {str(error)[:200]}") from error
 
 
 class IngestClient(ServiceClient):
@@ -65,12 +91,12 @@ class IngestClient(ServiceClient):
 
     async def after(self, position: int, limit: int = 1000) -> LogPage:
         """Entries that follow `position`, in order."""
-        return LogPage(orjson.loads(await self._ask("GET", "/api/v1/log", params={"after": position, "limit": limit})))
+        return await self._ask("GET", "/api/v1/log", LogPage, params={"after": position, "limit": limit})
 
     async def standard_before(self, position: int, limit: int = 1000) -> LogPage:
         """The last standard entries below `position`, in order."""
         params = {"before": position, "limit": limit, "feed": Feed.STANDARD.value}
-        return LogPage(orjson.loads(await self._ask("GET", "/api/v1/log", params=params)))
+        return await self._ask("GET", "/api/v1/log", LogPage, params=params)
 
 
 class TiersClient(ServiceClient):
@@ -79,10 +105,9 @@ class TiersClient(ServiceClient):
     async def lookup(self, user_ids: list[str]) -> TierLookup:
         """The state of up to 1,000 users, at one moment."""
         body = orjson.dumps({"user_ids": user_ids})
-        return TierLookup.model_validate_json(await self._ask("POST", "/api/v1/tiers/lookup", content=body))
+        return await self._ask("POST", "/api/v1/tiers/lookup", TierLookup.model_validate_json, content=body)
 
     async def changes(self, after: int, limit: int = 1000) -> TierChangePage:
         """Changes that follow position `after`, in order."""
-        return TierChangePage.model_validate_json(
-            await self._ask("GET", "/api/v1/changes", params={"after": after, "limit": limit})
-        )
+        params = {"after": after, "limit": limit}
+        return await self._ask("GET", "/api/v1/changes", TierChangePage.model_validate_json, params=params)

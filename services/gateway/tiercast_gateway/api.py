@@ -51,9 +51,11 @@ def history_router(feed: SignalFeed, caller: Callable[[Request], Awaitable[Calle
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Response:
         """The newest signals of the caller's feed, newest first; `limit` is clamped to what the tier may browse."""
-        cursor = feed.cursor(caller.entitlement.feed)
+        mine = caller.entitlement.feed
+        cursor = feed.cursor(mine)
         limit = min(limit, caller.entitlement.history_limit)
-        etag = f'"{cursor}.{limit}{"p" if premium_only else ""}"'
+        # both feeds end at the same cursor when the last signal is a standard one
+        etag = f'"{cursor}.{mine}.{limit}{"p" if premium_only else ""}"'
         headers = {"ETag": etag, "X-Tiercast-Cursor": cursor, "Cache-Control": PRIVATE, "Vary": "Authorization"}
         if if_none_match is not None and etag in {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:
             return Response(status_code=304, headers=headers)

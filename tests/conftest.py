@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.backends import Backends
+from tests.support.breakable import BreakableBroker, BreakablePostgres
 from tests.support.node import Node, find_node
 from tests.support.postgres import Postgres
 from tests.support.rabbitmq import Broker, VirtualHost
 from tests.support.stack import Stack
 from tests.support.stack_factory import STACKS, StackFactory
-from tiercast_local.postgres_server import PostgresServer
-from tiercast_local.rabbitmq_node import RabbitMQNode
 
 BACKENDS = pytest.StashKey[Backends]()
 NODE_PRODUCER = Path(__file__).parent / "e2e" / "node" / "publish.mjs"
@@ -99,14 +98,14 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def breakable_broker(backends: Backends) -> RabbitMQNode:
-    """A private RabbitMQ node that the test may kill, stop, restart and pause; running when the test begins."""
+def breakable_broker(backends: Backends) -> BreakableBroker:
+    """A RabbitMQ of its own that the test may kill, stop, restart and pause; running when the test begins."""
     return backends.breakable_broker()
 
 
 @pytest.fixture
-def breakable_postgres(backends: Backends) -> PostgresServer:
-    """A private PostgreSQL server that the test may stop and restart; running when the test begins."""
+def breakable_postgres(backends: Backends) -> BreakablePostgres:
+    """A PostgreSQL server of its own that the test may stop and restart; running when the test begins."""
     return backends.breakable_postgres()
 
 

@@ -24,7 +24,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pika
-from pika.exceptions import AMQPConnectionError, AMQPError, ChannelClosedByBroker, UnroutableError
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPError, ChannelClosedByBroker, UnroutableError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 EXCHANGE = ROUTING_KEY = "signals.inbound"
@@ -35,6 +36,7 @@ HASHED = (
     *("stop_price", "confidence", "strategy", "timestamp"),
 )
 RETRY_SECONDS = 1.0
+NO_CONNECTION = (AMQPError, AMQPConnectorException, OSError)  # all that pika raises when it cannot connect
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class Producer:
         self.close()
         while not self._connection.is_open:
             time.sleep(RETRY_SECONDS)
-            with contextlib.suppress(AMQPConnectionError):
+            with contextlib.suppress(*NO_CONNECTION):
                 self._connect()
 
 
@@ -220,7 +222,7 @@ def main() -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         producer = Producer(amqp_url(os.environ, chosen.env_file))
-    except AMQPConnectionError as error:
+    except NO_CONNECTION as error:
         raise SystemExit(f"demo: the broker cannot be reached: {error!r}; is `make up` running?") from error
     try:
         with Progress(*columns, disable=not sys.stdout.isatty()) as progress:

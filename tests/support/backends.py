@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from docker.errors import DockerException
 
-from tests.support import containers
+from tests.support import breakable_containers, containers
+from tests.support.breakable import BreakableBroker, BreakablePostgres
 from tests.support.postgres import Postgres
 from tests.support.rabbitmq import Broker, management_api
-from tiercast_local import docker_engine
-from tiercast_local.postgres_server import PostgresServer
+from tiercast_local import docker_engine, postgres_server, rabbitmq_node
 from tiercast_local.private_servers import private_postgres, private_rabbitmq
 from tiercast_local.rabbitmq_node import RabbitMQNode
 
@@ -31,8 +31,8 @@ class Backends:
     def __init__(self) -> None:
         self._broker: Broker | None = None
         self._postgres: Postgres | None = None
-        self._breakable_broker: RabbitMQNode | None = None
-        self._breakable_postgres: PostgresServer | None = None
+        self._breakable_broker: BreakableBroker | None = None
+        self._breakable_postgres: BreakablePostgres | None = None
         self._ends: list[Callable[[], None]] = []
         self.summary: list[str] = []
 
@@ -52,30 +52,22 @@ class Backends:
             self.summary.append(f"PostgreSQL: {self._postgres.description}")
         return self._postgres
 
-    def breakable_broker(self) -> RabbitMQNode:
-        """A running private node apart from the shared one, to be killed, stopped and paused by fault tests."""
-        node = self._breakable_broker
-        if node is None:
-            directory = self._directory("rabbitmq")
-            node = private_rabbitmq(directory, variable="TEST_AMQP_URL", management=True)
-            self._ends.append(lambda: _discard_node(node))
-            self._breakable_broker = node
-            self.summary.append("RabbitMQ to break: private local server")
-        if node.running():
-            node.resume()
-        node.start()
-        return node
+    def breakable_broker(self) -> BreakableBroker:
+        """A running RabbitMQ apart from the shared one, to be killed, stopped and frozen by fault tests."""
+        if self._breakable_broker is None:
+            self._breakable_broker = self._find_breakable_broker()
+        broker = self._breakable_broker
+        if broker.running():
+            broker.resume()
+        broker.start()
+        return broker
 
-    def breakable_postgres(self) -> PostgresServer:
-        """A running private server apart from the shared one, for fault tests."""
-        server = self._breakable_postgres
-        if server is None:
-            server = private_postgres(self._directory("postgres") / "data", variable="TEST_POSTGRES_URL")
-            self._ends.append(server.stop_immediately)
-            self._breakable_postgres = server
-            self.summary.append("PostgreSQL to break: private local server")
-        server.start()
-        return server
+    def breakable_postgres(self) -> BreakablePostgres:
+        """A running PostgreSQL apart from the shared one, for fault tests."""
+        if self._breakable_postgres is None:
+            self._breakable_postgres = self._find_breakable_postgres()
+        self._breakable_postgres.start()
+        return self._breakable_postgres
 
     def close(self) -> None:
         """End everything that was started here."""
@@ -103,6 +95,29 @@ class Backends:
         server = private_postgres(directory, variable="TEST_POSTGRES_URL", durable=False)
         server.start()
         return Postgres("private local server", server.url(), server.stop_immediately)
+
+    def _find_breakable_broker(self) -> BreakableBroker:
+        """Prefer a private server, on which faults can be caused in more ways than on a container."""
+        if rabbitmq_node.installed_scripts() is None and docker_engine.answers():
+            container = breakable_containers.ContainerBroker()
+            self._ends.append(container.remove)
+            self.summary.append("RabbitMQ to break: Docker container")
+            return container
+        node = private_rabbitmq(self._directory("rabbitmq"), variable="TEST_AMQP_URL", management=True)
+        self._ends.append(lambda: _discard_node(node))
+        self.summary.append("RabbitMQ to break: private local server")
+        return node
+
+    def _find_breakable_postgres(self) -> BreakablePostgres:
+        if postgres_server.installed_programs() is None and docker_engine.answers():
+            container = breakable_containers.ContainerPostgres()
+            self._ends.append(container.remove)
+            self.summary.append("PostgreSQL to break: Docker container")
+            return container
+        server = private_postgres(self._directory("postgres") / "data", variable="TEST_POSTGRES_URL")
+        self._ends.append(server.stop_immediately)
+        self.summary.append("PostgreSQL to break: private local server")
+        return server
 
     def _from_docker(self, start: Callable[[], Server]) -> Server | None:
         """Start a container; None, noted in the summary, when the engine cannot (an image that cannot be had)."""

@@ -6,6 +6,8 @@ from tests.support.postgres import Postgres
 from tests.support.rabbitmq import Broker
 from tiercast_local.docker_engine import POSTGRES_IMAGE, RABBITMQ_IMAGE
 
+__all__ = ["PostgresContainer", "RabbitMqContainer", "postgres", "rabbitmq"]
+
 with warnings.catch_warnings():
     # The module decorates its own class with something it has deprecated itself.
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 import httpx
-import pika
 
+from tiercast_local import amqp
 from tiercast_local.errors import Missing
 
 
@@ -49,7 +49,7 @@ class Broker:
         self.url = url
         self._api = httpx.Client(base_url=api_url, timeout=30)
         self._close = close
-        self.description = f"{origin} {_version(url)}"
+        self.description = f"{origin} {amqp.version(url)}"
 
     def virtual_host(self) -> VirtualHost:
         """Make a fresh virtual host (40 ms)."""
@@ -79,8 +79,3 @@ def management_api(amqp_url: str, told: str | None) -> str:
             f" set TEST_RABBITMQ_API_URL if it is not at port 15672 ({error})"
         ) from error
     return url
-
-
-def _version(url: str) -> str:
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-        return str(connection._impl.server_properties["version"])

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pika
 from docker.errors import DockerException
-from pika.exceptions import AMQPError
 
-from tiercast_local import docker_engine
+from tiercast_local import amqp, docker_engine
 from tiercast_local.errors import LocalError
 from tiercast_local.ports import accepts, is_free
 from tiercast_local.private_servers import private_rabbitmq
@@ -56,8 +54,8 @@ def _require_reachable(url: str) -> None:
     if not accepts(parts.port or (5671 if parts.scheme == "amqps" else 5672), parts.hostname or "localhost"):
         raise LocalError(f"nothing answers at AMQP_URL={shown}: start that broker, or unset AMQP_URL")
     try:
-        pika.BlockingConnection(pika.URLParameters(url)).close()
-    except AMQPError as error:
+        amqp.version(url)
+    except amqp.NO_CONNECTION as error:
         raise LocalError(f"the broker of AMQP_URL={shown} refuses us: {error!r}") from error
 
 

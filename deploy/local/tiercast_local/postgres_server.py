@@ -8,12 +8,10 @@ import signal
 import time
 from pathlib import Path
 
-import asyncpg
-
 from tiercast_local.child import Child
 from tiercast_local.errors import LocalError, Missing, NotReady
 from tiercast_local.ports import LOOPBACK, free_port, wait_until_free
-from tiercast_local.sql import fetch_value
+from tiercast_local.sql import DatabaseServer
 
 USER = "tiercast"
 READY_WITHIN = 30.0  # seconds; a start takes under one, crash recovery a few
@@ -28,7 +26,7 @@ def installed_programs() -> Path | None:
     return next((path for path in candidates if (path / "postgres").exists()), None)
 
 
-class PostgresServer:
+class PostgresServer(DatabaseServer):
     """A server with its data in one directory, on a free port of the loopback interface.
 
     PostgreSQL refuses to run as root, so root runs it as the user `postgres`, who must be able to enter
@@ -55,10 +53,6 @@ class PostgresServer:
     def url(self, database: str = "postgres", driver: str = "postgresql") -> str:
         """Return the URL of a database, for SQLAlchemy when `driver` names one (`postgresql+asyncpg`)."""
         return f"{driver}://{USER}@{LOOPBACK}:{self.port}/{database}"
-
-    def version(self) -> str:
-        """Return the version the running server tells."""
-        return str(fetch_value(self.url(), "SHOW server_version")).split()[0]
 
     def running(self) -> bool:
         """Tell whether the server process lives."""
@@ -106,19 +100,6 @@ class PostgresServer:
         self.stop()
         self.start()
 
-    def create_database(self, name: str, template: str = "template1") -> str:
-        """Create a database as a copy of `template` and return its `postgresql+asyncpg://` URL."""
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        return self.url(name, "postgresql+asyncpg")
-
-    def drop_database(self, name: str) -> None:
-        """Drop a database, ending the sessions that still use it."""
-        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-    def execute(self, statement: str, database: str = "postgres") -> None:
-        """Run one statement on a session of its own."""
-        fetch_value(self.url(database), statement)
-
     def _end(self, number: signal.Signals) -> None:
         if self._server is not None:
             self._server.stop(number)
@@ -138,18 +119,11 @@ class PostgresServer:
 
     def _await_ready(self, server: Child) -> None:
         deadline = time.monotonic() + READY_WITHIN
-        while not self._answers():
+        while not self.answers():
             if not server.alive() or time.monotonic() > deadline:
                 state = "did not become ready" if server.alive() else "ended while starting"
                 raise NotReady(f"the private PostgreSQL {state}; the end of {self.log}:\n{server.tail()}")
             time.sleep(0.05)
-
-    def _answers(self) -> bool:
-        try:
-            self.execute("SELECT 1")
-        except (OSError, TimeoutError, asyncpg.PostgresError):
-            return False
-        return True
 
 
 def _version(path: Path) -> int:

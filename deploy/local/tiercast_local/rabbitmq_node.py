@@ -8,12 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
-import pika
-from pika.exceptions import AMQPError
-
+from tiercast_local import amqp
 from tiercast_local.child import Child
 from tiercast_local.errors import LocalError, Missing, NotReady
-from tiercast_local.ports import LOOPBACK, accepts, free_port, wait_until_free
+from tiercast_local.ports import LOOPBACK, free_port, wait_until_free
 
 NODE_NAME = "tiercast@localhost"  # constant, because the data directory belongs to one name; the epmd is private
 USER = "tiercast"
@@ -75,9 +73,7 @@ class RabbitMQNode:
 
     def version(self) -> str:
         """Return the version the running broker tells."""
-        with pika.BlockingConnection(self._parameters()) as connection:
-            properties = connection._impl.server_properties  # noqa: SLF001 -- pika shows it nowhere else
-            return str(properties["version"])
+        return amqp.version(self.url)
 
     def running(self) -> bool:
         """Tell whether the broker process lives."""
@@ -172,25 +168,11 @@ class RabbitMQNode:
 
     def _await_ready(self, broker: Child) -> None:
         deadline = time.monotonic() + READY_WITHIN
-        while not self._answers():
+        while not amqp.answers(self.url):
             if not broker.alive() or time.monotonic() > deadline:
                 state = "did not become ready" if broker.alive() else "ended while starting"
                 raise NotReady(f"the private RabbitMQ {state}; the end of {self.log}:\n{broker.tail()}")
             time.sleep(0.1)
-
-    def _answers(self) -> bool:
-        if not accepts(self.port):  # asked first, because pika logs and leaks when it is refused
-            return False
-        try:
-            pika.BlockingConnection(self._parameters()).close()
-        except (AMQPError, OSError):
-            return False
-        return True
-
-    def _parameters(self) -> pika.URLParameters:
-        parameters = pika.URLParameters(self.url)
-        parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 5
-        return parameters
 
     def _password(self) -> str:
         file = self.directory / "password"

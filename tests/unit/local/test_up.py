@@ -24,7 +24,7 @@ RUNNER = [sys.executable, "-m", "tiercast_local"]
 
 def environment(data: Path, **told: str) -> dict[str, str]:
     ports = {name: str(free_port()) for service in SERVICES for name in service.ports({})}
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "DOCKER_HOST") if name in os.environ}
     return inherited | ports | {"TIERCAST_DATA_DIR": str(data), "PYTHONPATH": str(ROOT / "deploy/local")} | told
 
 

@@ -1,10 +1,10 @@
-"""The private PostgreSQL server does what fault tests need of it."""
+"""The PostgreSQL that may be broken does what fault tests need of it."""
 
-from tiercast_local.postgres_server import PostgresServer
+from tests.support.breakable import BreakablePostgres
 from tiercast_local.sql import fetch_value
 
 
-def test_committed_rows_survive_an_immediate_stop(breakable_postgres: PostgresServer) -> None:
+def test_committed_rows_survive_an_immediate_stop(breakable_postgres: BreakablePostgres) -> None:
     breakable_postgres.create_database("survivors")
     breakable_postgres.execute("CREATE TABLE kept AS SELECT generate_series(1, 100)", "survivors")
 

@@ -1,16 +1,15 @@
-"""The private RabbitMQ node does what fault tests and `make up` need of it."""
+"""The RabbitMQ that may be broken does what fault tests need of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from tests.support.breakable import BreakableBroker
+from tiercast_local import amqp
 from tiercast_local.errors import LocalError
-from tiercast_local.ports import accepts
-from tiercast_local.rabbitmq_node import RabbitMQNode
 
 QUORUM = {"x-queue-type": "quorum"}
 
@@ -23,7 +22,7 @@ def channel_to(url: str) -> Iterator[BlockingChannel]:
         yield channel
 
 
-def test_confirmed_messages_survive_a_kill_and_restart(breakable_broker: RabbitMQNode) -> None:
+def test_confirmed_messages_survive_a_kill_and_restart(breakable_broker: BreakableBroker) -> None:
     bodies = [f"message {number}".encode() for number in range(100)]
     with channel_to(breakable_broker.url) as channel:
         channel.queue_declare("survivors", durable=True, arguments=QUORUM)
@@ -31,7 +30,7 @@ def test_confirmed_messages_survive_a_kill_and_restart(breakable_broker: RabbitM
             channel.basic_publish("", "survivors", body, pika.BasicProperties(delivery_mode=2))
         breakable_broker.await_on_disk("survivors")
         breakable_broker.kill()
-        assert not accepts(breakable_broker.port)
+        assert not breakable_broker.running()
         with pytest.raises(pika.exceptions.AMQPError):
             channel.basic_publish("", "survivors", b"to nobody")
 
@@ -43,7 +42,7 @@ def test_confirmed_messages_survive_a_kill_and_restart(breakable_broker: RabbitM
     assert received == bodies
 
 
-def test_the_control_command_speaks_to_this_node_only(breakable_broker: RabbitMQNode) -> None:
+def test_the_control_command_speaks_to_this_node_only(breakable_broker: BreakableBroker) -> None:
     with channel_to(breakable_broker.url) as channel:
         channel.queue_declare("only-here", exclusive=True)
         assert "only-here" in breakable_broker.ctl("list_queues", "name").split()
@@ -51,21 +50,10 @@ def test_the_control_command_speaks_to_this_node_only(breakable_broker: RabbitMQ
         breakable_broker.ctl("no_such_command")
 
 
-def test_a_broker_that_was_stopped_leaves_nothing_behind(breakable_broker: RabbitMQNode) -> None:
-    def processes() -> list[str]:
-        mark = str(breakable_broker.directory).encode()
-        return [path.name for path in Path("/proc").glob("[0-9]*") if mark in _environment(path)]
+def test_a_frozen_broker_answers_again_when_it_goes_on(breakable_broker: BreakableBroker) -> None:
+    breakable_broker.pause()
+    assert not amqp.answers(breakable_broker.url)
 
-    assert len(processes()) >= 2  # the broker and its epmd at least
+    breakable_broker.resume()
 
-    breakable_broker.kill()
-    breakable_broker.stop()
-
-    assert processes() == []
-
-
-def _environment(process: Path) -> bytes:
-    try:
-        return (process / "environ").read_bytes()
-    except OSError:
-        return b""
+    assert amqp.answers(breakable_broker.url)

@@ -58,10 +58,15 @@ lint: .venv/.installed ## Check style, types, imports and schemas
 	@$(BIN)/mypy --no-error-summary shared/schemas/generate.py
 	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 	@$(BIN)/python shared/schemas/generate.py --check
+	@$(BIN)/python -m docs.asyncapi.generate --check
 
 .PHONY: schemas
 schemas: .venv/.installed ## Write the JSON Schemas of all messages from the code
 	@$(BIN)/python shared/schemas/generate.py
+
+.PHONY: asyncapi
+asyncapi: .venv/.installed ## Write the services' AsyncAPI documents from the code
+	@$(BIN)/python -m docs.asyncapi.generate
 
 .PHONY: test
 test: lint ## Lint, then run all tests (ARGS="-k feed" for some)

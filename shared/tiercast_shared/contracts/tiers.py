@@ -49,6 +49,17 @@ class SessionRevoked(Contract):
 TierEvent = Annotated[TierChanged | SessionRevoked, Field(discriminator="type")]
 
 
+class TierEventHeaders(Contract):
+    """AMQP headers of an event on `tiers.events`. Only `published_at` may differ when it is published again."""
+
+    type: Literal["tier.changed", "session.revoked"]
+    schema_version: Literal[1] = Field(default=SCHEMA_VERSION, alias="schema")
+    epoch: Epoch
+    seq: Seq
+    committed_at: UnixSeconds
+    published_at: UnixSeconds
+
+
 class TierChangeEntry(Contract):
     """One entry of the tiers log as its log API gives it."""
 

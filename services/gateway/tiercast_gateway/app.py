@@ -19,13 +19,16 @@ from tiercast_gateway.callers import caller_dependency
 from tiercast_gateway.clients import IngestClient, TiersClient
 from tiercast_gateway.consumers import EventConsumer
 from tiercast_gateway.cursor import CursorCodec
+from tiercast_gateway.drain import Drain
 from tiercast_gateway.edge import Edge
 from tiercast_gateway.feed import Applied, SignalFeed
 from tiercast_gateway.heartbeat import heartbeat, sweep
 from tiercast_gateway.http_protocol import HeadTimeoutProtocol
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.metrics import GatewayMetrics, StateCollector, build_info
+from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.refill import SignalRefill
+from tiercast_gateway.server import DrainingServer
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.settings import GatewaySettings
 from tiercast_gateway.stats import stats_router
@@ -34,7 +37,7 @@ from tiercast_gateway.tier_sync import TierSync
 from tiercast_gateway.upstream import Upstream
 from tiercast_shared.health import ReadinessChecks, health_router
 from tiercast_shared.observability import get_logger, metrics_server
-from tiercast_shared.serving import Server, background, server_config
+from tiercast_shared.serving import background, server_config
 from tiercast_shared.web import install_error_handlers
 
 VERSION = version("tiercast-gateway")
@@ -67,6 +70,7 @@ class Gateway:
             on_round=self._written,
             on_overrun=lambda connection: self.sessions.overran(connection),  # noqa: PLW0108 - made below
         )
+        self.missed = MissedSignals(self.ingest, self.feed, cursors, max_replay=settings.max_replay)
         self.tiers = TierCache(time.monotonic, self._tier_learnt)
         self.tier_sync = TierSync(
             self.tiers_service,
@@ -79,7 +83,8 @@ class Gateway:
             hub=self.hub,
             feed=self.feed,
             tiers=self.tiers,
-            cursors=cursors,
+            missed=self.missed,
+            refill_needed=lambda: self.refill.needed(),  # noqa: PLW0108 - made below
             verify=self.verifier.verify,
             look_up=self.tier_sync.look_up,
             entitlements=settings.entitlements,
@@ -88,7 +93,14 @@ class Gateway:
         self.refill = SignalRefill(
             self.ingest, self.feed, on_loaded=self.sessions.feed_loaded, capacity=settings.ring_capacity
         )
-        self.upstream = Upstream(self.feed, self.refill, self.tiers, self.tier_sync)
+        self.upstream = Upstream(
+            self.feed,
+            self.refill,
+            self.tiers,
+            self.tier_sync,
+            on_stale=lambda stale: self.sessions.upstream_is(stale=stale),
+        )
+        self.drain = Drain(self.sessions, seconds=settings.drain_seconds)
         self.consumer = EventConsumer(
             settings.amqp_url.get_secret_value(),
             self.upstream,
@@ -103,6 +115,7 @@ class Gateway:
     def checks(self) -> ReadinessChecks:
         """What must work before clients are sent here."""
         checks = ReadinessChecks()
+        checks.add("draining", self.drain.refusal)
         checks.add("consumer", self.consumer.problem)
         checks.add("signal_feed", self.refill.problem)
         checks.add("tiers", self.tier_sync.problem)
@@ -128,7 +141,7 @@ class Gateway:
         edge = Edge(
             self.sessions,
             allowed_origins=settings.allowed_origins,
-            refusal=lambda: None if self.feed.started else "this replica is not ready yet",
+            refusal=lambda: self.drain.refusal() or (None if self.feed.started else "this replica is not ready yet"),
         )
         config = server_config(
             self.api(checks), host=settings.host, port=settings.port, ws=edge.protocol, http=HeadTimeoutProtocol
@@ -142,13 +155,15 @@ class Gateway:
                     self.consumer.run,
                     self.refill.run,
                     self.tier_sync.run,
+                    self.upstream.watch,
+                    self.sessions.backfill.run,
                     lambda: sweep(self.sessions),
                     lambda: heartbeat(self.sessions),
                 )
             )
             gc.freeze()  # what is there now stays: no collection needs to look at it
             log.info("gateway starting", port=settings.port, metrics_port=settings.metrics_port, replica=self.replica)
-            await Server(config).serve()
+            await DrainingServer(config, self.drain).serve()
             log.info("gateway stopped", replica=self.replica)
 
     def _applied(self, applied: Applied) -> None:

@@ -1,7 +1,8 @@
 """The gateway's HTTP clients of the two services that own data."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
 
 import httpx
 import orjson
@@ -34,17 +35,25 @@ class _Entry(Contract):
 class _Page(Contract):
     epoch: Epoch
     head: Seq
+    floor: Seq = 0
     entries: list[_Entry]
 
 
+@dataclass(frozen=True, slots=True)
 class LogPage:
     """A page of the signal log."""
 
-    def __init__(self, body: bytes) -> None:
+    epoch: str
+    head: int
+    floor: int
+    """Entries up to this position are archived and come no more."""
+    entries: list[LogEntry]
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """The page that the log API's answer holds; raises ValueError if it is none."""
         page = _Page.model_validate(orjson.loads(body))
-        self.epoch = page.epoch
-        self.head = page.head
-        self.entries = [
+        entries = [
             LogEntry(
                 position=entry.seq,
                 standard_seq=entry.standard_seq,
@@ -55,6 +64,14 @@ class LogPage:
             )
             for entry in page.entries
         ]
+        return cls(page.epoch, page.head, page.floor, entries)
+
+
+class SignalLog(Protocol):
+    """Where entries that have left the rings are read from; `IngestClient` in production."""
+
+    async def after(self, position: int, limit: int = 1000, *, feed: Feed = Feed.ALL) -> LogPage:
+        """Entries of `feed` that follow `position` of the log, in order."""
 
 
 class ServiceClient:
@@ -89,14 +106,15 @@ class ServiceClient:
 class IngestClient(ServiceClient):
     """Reads the signal log."""
 
-    async def after(self, position: int, limit: int = 1000) -> LogPage:
-        """Entries that follow `position`, in order."""
-        return await self._ask("GET", "/api/v1/log", LogPage, params={"after": position, "limit": limit})
+    async def after(self, position: int, limit: int = 1000, *, feed: Feed = Feed.ALL) -> LogPage:
+        """Entries of `feed` that follow `position` of the log, in order."""
+        params = {"after": position, "limit": limit, "feed": feed.value}
+        return await self._ask("GET", "/api/v1/log", LogPage.read, params=params)
 
     async def standard_before(self, position: int, limit: int = 1000) -> LogPage:
         """The last standard entries below `position`, in order."""
         params = {"before": position, "limit": limit, "feed": Feed.STANDARD.value}
-        return await self._ask("GET", "/api/v1/log", LogPage, params=params)
+        return await self._ask("GET", "/api/v1/log", LogPage.read, params=params)
 
 
 class TiersClient(ServiceClient):

@@ -59,6 +59,10 @@ class Flow(Enum):
     """Gets every round of the hub as it happens; its position is the hub's."""
     CATCHING_UP = auto()
     """Reads the ring from its own position on."""
+    AHEAD = auto()
+    """It resumes from where this replica has not come to yet; it is taken in when it has."""
+    BACKFILLING = auto()
+    """It resumes from before the rings begin, and is sent pages of the log."""
     PAUSED = auto()
     """Its transport is full; it keeps its position and costs nothing."""
 
@@ -67,6 +71,7 @@ class Connection:
     """State of one connection. The hub owns `flow`, `position` and `audience`."""
 
     __slots__ = (
+        "ahead_since",
         "audience",
         "connected_at",
         "expires_at",
@@ -76,6 +81,7 @@ class Connection:
         "issued_at",
         "overruns",
         "position",
+        "premium_only_until",
         "replay_until",
         "resume",
         "state",
@@ -84,6 +90,7 @@ class Connection:
         "tier",
         "user_id",
         "wire",
+        "withheld_from",
         "write",
     )
 
@@ -113,6 +120,11 @@ class Connection:
         self.position = 0
         self.replay_until = 0
         """What it is sent up to this log position is marked as a replay."""
+        self.ahead_since = 0.0
+        self.withheld_from: int | None = None
+        """Where premium signals began to be withheld because the tier could not be verified."""
+        self.premium_only_until = 0
+        """Standard signals up to this log position have been sent already."""
         self.audience: Audience | None = None
 
     def send(self, frames: bytes) -> None:

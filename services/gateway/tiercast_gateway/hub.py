@@ -14,7 +14,7 @@ from tiercast_gateway.audience import Audience, Symbols, Writer, send_to_each
 from tiercast_gateway.connection import Connection, Flow
 from tiercast_gateway.feed import Applied
 from tiercast_gateway.frames import signal_frame
-from tiercast_gateway.ring import Ring, RingItem
+from tiercast_gateway.ring import LogEntry, Ring, RingItem
 from tiercast_shared.contracts.signals import Feed
 
 WRITES_PER_STEP = 256
@@ -59,6 +59,7 @@ class Hub:
         self._by_symbol: dict[tuple[Feed, str], dict[Audience, None]] = defaultdict(dict)
         self._pending: list[Applied] = []
         self._catching_up: dict[Connection, None] = {}
+        self._ahead: dict[Connection, None] = {}
         self._scheduled = False
         self.head = 0
         """Every signal up to this log position belongs to a round that has begun."""
@@ -76,6 +77,11 @@ class Hub:
     def behind(self) -> int:
         """Connections that are being caught up."""
         return len(self._catching_up)
+
+    @property
+    def ahead(self) -> list[Connection]:
+        """Connections that this replica has not caught up with yet."""
+        return list(self._ahead)
 
     # -- what arrives ----------------------------------------------------------------------------
 
@@ -106,6 +112,8 @@ class Hub:
             self._leave(connection)
         elif connection.flow is Flow.CATCHING_UP:
             del self._catching_up[connection]
+        elif connection.flow is Flow.AHEAD:
+            del self._ahead[connection]
         connection.flow = Flow.DETACHED
 
     def position_of(self, connection: Connection) -> int:
@@ -139,10 +147,13 @@ class Hub:
         if connection.wire.congested:
             connection.flow = Flow.PAUSED
             return
-        ring = self._rings[connection.feed]
         at = connection.position
-        # above the head it waits for the round that it has had already, from another replica
-        if ring.floor <= at <= self.head and not ring.after(at, self.head, 1):
+        if at > self.head:
+            connection.flow = Flow.AHEAD
+            self._ahead[connection] = None
+            return
+        ring = self._rings[connection.feed]
+        if ring.floor <= at and not ring.after(at, self.head, 1):
             self._join(connection)
             return
         connection.flow = Flow.CATCHING_UP
@@ -200,6 +211,9 @@ class Hub:
         self._round_batch, self._round_deliveries = batch, 0
         for feed in Feed:
             self._share_out(feed, [item for applied in batch if (item := applied.on(feed)) is not None])
+        for connection in [c for c in self._ahead if c.position <= self.head]:
+            self.detach(connection)
+            self._catch_up_or_join(connection)  # after the sharing out: what is below its position it has had
         if not self._shares:
             self._end_round()
 
@@ -241,7 +255,7 @@ class Hub:
             members, writers = [member for member, _ in still], [writer for _, writer in still]
         due.difference_update(
             members
-        )  # before the writes: a full socket pauses its connection, which has the rest queued
+        )  # before the writes: a full socket pauses its connection, and has the rest queued
         taken = send_to_each(writers, payload)
         self._round_deliveries += len(taken) * share.signals
         if taken.count(len(payload)) != len(taken):
@@ -268,17 +282,26 @@ class Hub:
                 self._catch_up_or_join(connection)
             return
         items = ring.after(connection.position, self.head, CATCH_UP_ITEMS)
-        connection.position = items[-1].entry.position if items else max(connection.position, self.head)
+        connection.position = items[-1].entry.position if items else self.head
         connection.flow = Flow.CATCHING_UP  # so that a transport that fills up inside the write pauses it
         self._catching_up[connection] = None
-        payload = b"".join(
-            signal_frame(item.seq, item.cursor, item.entry.data, replay=item.entry.position <= connection.replay_until)
-            for item in items
-            if connection.symbols is None or item.entry.symbol in connection.symbols
-        )
+        payload = b"".join(missed_frame(connection, item) for item in items if wanted(connection, item.entry))
         if payload:
             connection.send(payload)
         if connection.flow is Flow.CATCHING_UP and len(items) < CATCH_UP_ITEMS:
             del self._catching_up[connection]
             connection.flow = Flow.DETACHED
             self._catch_up_or_join(connection)
+
+
+def wanted(connection: Connection, entry: LogEntry) -> bool:
+    """Whether a connection that is behind is to be sent an entry of its feed."""
+    if not entry.premium and entry.position <= connection.premium_only_until:
+        return False
+    return connection.symbols is None or entry.symbol in connection.symbols
+
+
+def missed_frame(connection: Connection, item: RingItem) -> bytes:
+    """The frame of a signal that a connection is sent late."""
+    replay = item.entry.position <= connection.replay_until
+    return signal_frame(item.seq, item.cursor, item.entry.data, replay=replay)

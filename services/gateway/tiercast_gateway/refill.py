@@ -58,7 +58,15 @@ class SignalRefill:
         while self._feed.gap or self._look:
             self._look = False
             page = await self._client.after(self._feed.head, PAGE)
-            if page.epoch != self._feed.epoch:
+            shorter = page.head < self._feed.head
+            if shorter:
+                log.error(
+                    "the signal log is shorter than what was delivered: it was restored without a new epoch, "
+                    "so clients may miss signals; run 'tiercast-ingest epoch rotate'",
+                    delivered=self._feed.head,
+                    log=page.head,
+                )
+            if shorter or page.epoch != self._feed.epoch:
                 await self._load()
                 self._look = True  # what was published meanwhile was not taken, for it was of another epoch
                 continue

@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable, Iterator
 
 from tiercast_gateway.auth import Identity
+from tiercast_gateway.backfill import Backfill
 from tiercast_gateway.connection import Connection, Flow, State
-from tiercast_gateway.cursor import CursorCodec, InvalidCursor, epoch_tag
 from tiercast_gateway.entitlements import Entitlements
 from tiercast_gateway.errors import InvalidToken
 from tiercast_gateway.feed import SignalFeed
 from tiercast_gateway.frames import encode
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.inbox import EVERYTHING, BadMessage, added, parse, removed
+from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.tier_cache import KnownTier, TierCache
 from tiercast_shared.contracts.close_codes import CloseCode
 from tiercast_shared.contracts.frames import (
@@ -25,17 +26,23 @@ from tiercast_shared.contracts.frames import (
     Connected,
     ErrorFrame,
     Heartbeat,
+    Reconnect,
     ResyncRequired,
     ServerFrame,
+    Stale,
     Subscribed,
     TierChangedFrame,
 )
+from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.contracts.tiers import Tier
 
 HEARTBEAT_SECONDS = 25.0
 """Below the idle time-out of usual proxies (60 s), twice."""
 
 AUTH_SECONDS = 5.0
+AHEAD_SECONDS = 5.0
+"""How long a replica may take to come to where a client has been elsewhere."""
+
 MAX_STRIKES = 3
 UNVERIFIED = "unverified"
 
@@ -49,27 +56,32 @@ class Sessions:
         hub: Hub,
         feed: SignalFeed,
         tiers: TierCache,
-        cursors: CursorCodec,
         verify: Callable[[str], Identity],
         look_up: Callable[[str], None],
+        missed: MissedSignals,
         entitlements: Entitlements,
+        refill_needed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._hub = hub
         self._feed = feed
         self._tiers = tiers
-        self._cursors = cursors
         self._verify = verify
         self._look_up = look_up
+        self._missed = missed
+        self.backfill = Backfill(missed, on_reached=self._reached, on_incomplete=self.incomplete)
         self._entitlements = entitlements
+        self._refill_needed = refill_needed
         self._clock = clock
         self.heartbeat_seconds = heartbeat_seconds
         self._connections: dict[Connection, None] = {}
+        self._leaving: dict[Connection, None] = {}
         self._anonymous: dict[Connection, None] = {}
         """Those without a token yet."""
         self._unverified = False
         """Whether the tier lease was over at the last sweep."""
+        self._stale = False
         self._by_user: dict[str, dict[Connection, None]] = {}
         self._by_tier: dict[Tier, int] = dict.fromkeys(Tier, 0)
 
@@ -85,6 +97,11 @@ class Sessions:
     def users(self) -> list[str]:
         """Users with at least one connection."""
         return list(self._by_user)
+
+    @property
+    def leaving(self) -> int:
+        """Sockets that were sent a close frame and are still there."""
+        return len(self._leaving)
 
     @property
     def by_tier(self) -> dict[Tier, int]:
@@ -104,6 +121,7 @@ class Sessions:
     def lost(self, connection: Connection) -> None:
         """Its transport is gone."""
         self._forget(connection)
+        self._leaving.pop(connection, None)
 
     def paused(self, connection: Connection) -> None:
         """Its transport is full."""
@@ -112,6 +130,7 @@ class Sessions:
     def resumed(self, connection: Connection) -> None:
         """Its transport has drained."""
         self._hub.resume(connection)
+        self.backfill.drained(connection)
 
     def close(self, connection: Connection, code: CloseCode, reason: str, *, error: str | None = None) -> None:
         """End it: out of the hub first, then an `error` frame that says why, then the close frame."""
@@ -120,6 +139,7 @@ class Sessions:
         self._forget(connection)
         if error is not None:
             self._send(connection, ErrorFrame(code=error, message=reason))
+        self._leaving[connection] = None
         connection.wire.close(code, reason)
 
     def _forget(self, connection: Connection) -> None:
@@ -171,6 +191,8 @@ class Sessions:
     def tier_learnt(self, user_id: str, _before: KnownTier, known: KnownTier, reason: str) -> None:
         """The tier cache knows something new of a connected user: open who waits, move who is open, end who is revoked."""
         for connection in list(self._by_user.get(user_id, ())):
+            if self._entitlements[known.tier].feed is Feed.STANDARD:
+                connection.withheld_from = None  # nothing that was withheld is owed any longer
             if known.tokens_valid_after > connection.issued_at:
                 self._end_revoked(connection)
             elif connection.state is State.OPENING:
@@ -183,6 +205,7 @@ class Sessions:
         for connection in list(self._by_user.get(user_id, ())):
             if connection.state is State.OPENING:
                 self._open(connection, Tier.STARTER)
+                connection.withheld_from = self._hub.position_of(connection)
 
     def _welcome(self, connection: Connection, known: KnownTier) -> None:
         if known.tokens_valid_after > connection.issued_at:
@@ -215,25 +238,37 @@ class Sessions:
                 server_timestamp=self._clock(),
             ),
         )
+        if self._stale:
+            self._send(connection, Stale(type="stale", server_timestamp=self._clock()))
         if problem is not None:
             self._send(connection, ResyncRequired(reason=problem, cursor=cursor))
-        self._hub.attach(connection, position)
+        self._begin_at(connection, position)
+
+    def _begin_at(self, connection: Connection, position: int) -> None:
+        if position > self._feed.head:  # another replica was faster, and what it had is known to exist
+            connection.ahead_since = self._clock()
+            self._feed.learn_head(position)
+            self._refill_needed()
+        if position < self._feed.rings[connection.feed].floor:
+            self.backfill.begin(connection, position)
+        else:
+            self._hub.attach(connection, position)
+
+    def _reached(self, connection: Connection, position: int) -> None:
+        """A backfilled connection has everything up to `position`."""
+        if position >= self._feed.rings[connection.feed].floor:
+            self._hub.attach(connection, position)
+        elif not connection.wire.congested:  # else it goes on when the socket has taken what it has
+            self.backfill.begin(connection, position)
 
     def _place(self, connection: Connection) -> tuple[int, bool | None, str | None]:
         """Where to begin, whether nothing is missed by that, and if not, why."""
         if connection.resume is None:
             return self._hub.head, None, None
-        try:
-            place = self._cursors.open(connection.resume)
-        except InvalidCursor:
-            return self._hub.head, False, "invalid_cursor"
-        if place.epoch_tag != epoch_tag(self._feed.epoch):
-            return self._hub.head, False, "feed_recreated"
-        if place.position > self._feed.head:
-            return self._hub.head, False, "cursor_ahead"
-        if place.position < self._feed.rings[connection.feed].floor:
-            return self._hub.head, False, "cursor_too_old"
-        return place.position, True, None
+        resume = self._missed.resume(connection.resume)
+        if resume.problem is not None:
+            return self._hub.head, False, resume.problem
+        return resume.position, True, None
 
     def overran(self, connection: Connection) -> bool:
         """The ring has moved past a slow connection. Returns whether it may go on, from the present."""
@@ -245,6 +280,13 @@ class Sessions:
         self._send(connection, ResyncRequired(reason="too_slow", cursor=here))
         return True
 
+    def incomplete(self, connection: Connection, reason: str) -> None:
+        """What it has missed cannot be had whole: it is told so and goes on from the present."""
+        self._hub.detach(connection)
+        here = self._feed.cursor_at(connection.feed, self._hub.head)
+        self._send(connection, ResyncRequired(reason=reason, cursor=here))
+        self._hub.attach(connection, self._hub.head)
+
     def feed_loaded(self) -> None:
         """The feed was read from the log, at start or because the log began a new life: everyone goes on from its end."""
         open_ones = [connection for connection in self._connections if connection.state is State.OPEN]
@@ -252,8 +294,24 @@ class Sessions:
             self._hub.detach(connection)
         self._hub.begin(self._feed.head)
         for connection in open_ones:
-            self._send(connection, ResyncRequired(reason="feed_recreated", cursor=self._feed.cursor(connection.feed)))
-            self._hub.attach(connection, self._hub.head)
+            connection.withheld_from, connection.premium_only_until = None, 0
+            self.incomplete(connection, "feed_recreated")
+
+    def upstream_is(self, *, stale: bool) -> None:
+        """Upstream has been silent for too long, or is back: everyone is told."""
+        self._stale = stale
+        frame = encode(Stale(type="stale" if stale else "fresh", server_timestamp=self._clock()))
+        for connection in self._connections:
+            if connection.state is State.OPEN:
+                connection.send(frame)
+
+    def send_away(self, connection: Connection, retry_after_ms: int) -> None:
+        """This replica drains: say where to go on and when, then close."""
+        if connection.state is State.OPEN:
+            here = self._feed.cursor_at(connection.feed, self._hub.position_of(connection))
+            self._hub.detach(connection)
+            self._send(connection, Reconnect(retry_after_ms=retry_after_ms, cursor=here))
+        self.close(connection, CloseCode.DRAINING, "this replica is draining")
 
     def _move(self, connection: Connection, tier: Tier, reason: str) -> None:
         if connection.state is not State.OPEN or tier is connection.tier:
@@ -262,9 +320,23 @@ class Sessions:
         self._by_tier[previous] -= 1
         self._by_tier[tier] += 1
         feed = self._entitlements[tier].feed
+        if reason == UNVERIFIED and connection.feed is Feed.ALL:
+            connection.withheld_from = self._hub.position_of(connection)
         self._hub.change(connection, feed=feed, symbols=connection.symbols)
         cursor = self._feed.cursor_at(feed, self._hub.position_of(connection))
         self._send(connection, TierChangedFrame(user_tier=tier, previous_tier=previous, reason=reason, cursor=cursor))
+        if reason != UNVERIFIED:
+            self._make_good(connection)
+
+    def _make_good(self, connection: Connection) -> None:
+        """Replay the premium signals that were withheld only because the tier could not be verified."""
+        withheld_from, connection.withheld_from = connection.withheld_from, None
+        if withheld_from is None or connection.feed is Feed.STANDARD or connection.flow is Flow.BACKFILLING:
+            return
+        reached = self._hub.position_of(connection)
+        self._hub.detach(connection)
+        connection.premium_only_until = connection.replay_until = max(reached, connection.replay_until)
+        self._begin_at(connection, withheld_from)
 
     # -- what clients say ------------------------------------------------------------------------
 
@@ -306,6 +378,8 @@ class Sessions:
             self.close(connection, CloseCode.TOKEN_EXPIRED, "the token has expired", error="token_expired")
         for connection in [c for c in self._anonymous if now - c.connected_at > AUTH_SECONDS]:
             self.close(connection, CloseCode.AUTH_TIMEOUT, "no token came in time", error="auth_timeout")
+        for connection in [c for c in self._hub.ahead if now - c.ahead_since > AHEAD_SECONDS]:
+            self.incomplete(connection, "cursor_ahead")
         if self._tiers.lease_left <= 0 or self._unverified:
             self._follow_lease()
 

@@ -38,6 +38,15 @@ class GatewaySettings(ServiceSettings):
     ring_capacity: int = Field(
         10_000, alias="GATEWAY_RING_CAPACITY", ge=1000, description="Signals per feed kept in memory for resuming."
     )
+    max_replay: int = Field(
+        100_000,
+        alias="GATEWAY_MAX_REPLAY",
+        ge=0,
+        description="Signals that one resume may ask for, from memory and from the log.",
+    )
+    drain_seconds: float = Field(
+        10.0, alias="GATEWAY_DRAIN_SECONDS", ge=0, description="Time over which clients are sent away after SIGTERM."
+    )
     heartbeat_seconds: float = Field(
         25.0, alias="GATEWAY_HEARTBEAT_SECONDS", gt=0, description="Between two pings to a client."
     )

@@ -1,5 +1,6 @@
 """What the gateway does with the events of both logs, and how it knows that they still come."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -10,9 +11,14 @@ from tiercast_gateway.tier_cache import TierCache
 from tiercast_gateway.tier_sync import TierSync
 from tiercast_shared.contracts.base import Beacon
 from tiercast_shared.contracts.tiers import SessionRevoked, TierChanged
+from tiercast_shared.observability import get_logger
 
 STALE_SECONDS = 3.0
 """Three beacons missed."""
+
+WATCH_SECONDS = 0.5
+
+log = get_logger()
 
 
 class Upstream:
@@ -25,6 +31,7 @@ class Upstream:
         tiers: TierCache,
         tier_sync: TierSync,
         *,
+        on_stale: Callable[[bool], None] = lambda _stale: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
@@ -32,7 +39,20 @@ class Upstream:
         self._tiers = tiers
         self._tier_sync = tier_sync
         self._clock = clock
+        self._on_stale = on_stale
         self._last_beacon = clock()
+        self._told_stale = False
+
+    async def watch(self) -> None:
+        """Tell when upstream falls silent and when it is back, and ask the log meanwhile; runs until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if self.stale != self._told_stale:
+                self._told_stale = self.stale
+                log.warning("upstream is silent" if self.stale else "upstream is back")
+                self._on_stale(self.stale)
+            if self.stale:
+                self._refill.needed(look=True)
 
     @property
     def stale(self) -> bool:
@@ -57,6 +77,8 @@ class Upstream:
             self._refill.needed(look=True)
             return
         self._feed.learn_head(beacon.head)
+        if beacon.committed < self._feed.head:
+            self._refill.needed(look=True)  # the log is shorter than what was delivered from it: ask itself
         if self._feed.gap:
             self._refill.needed()
 

@@ -14,16 +14,19 @@ from joserfc.jwk import OctKey
 
 from tiercast_gateway.audience import Symbols
 from tiercast_gateway.auth import TokenVerifier
+from tiercast_gateway.clients import LogPage
 from tiercast_gateway.connection import Connection
 from tiercast_gateway.cursor import CursorCodec
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
 from tiercast_gateway.feed import Applied, SignalFeed
 from tiercast_gateway.hub import Hub
+from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.ring import LogEntry
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.tier_cache import TierCache
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.contracts.tiers import SessionRevoked, Tier, TierChanged, TierLookup, TierState
+from tiercast_shared.errors import Unavailable
 
 EPOCH = "epoch-1"
 SECRET = "a-secret-for-tests-of-enough-length"
@@ -233,6 +236,24 @@ class Log:
         return [entry for entry in self.entries[: position - 1] if not entry.premium][-limit:]
 
 
+class LogClient:
+    """Ingest's log API, answering from a `Log`; `floor` entries are archived, and `failing` makes it unavailable."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.epoch = EPOCH
+        self.floor = 0
+        self.failing = False
+        self.asked: list[tuple[Feed, int]] = []
+
+    async def after(self, position: int, limit: int = 1000, *, feed: Feed = Feed.ALL) -> LogPage:
+        self.asked.append((feed, position))
+        if self.failing:
+            raise Unavailable("the log is away")
+        found = [e for e in self.log.between(position) if feed is Feed.ALL or not e.premium][:limit]
+        return LogPage(self.epoch, self.log.head, self.floor, found)
+
+
 @dataclass
 class RecordedFeed:
     """A started feed that keeps what it applied."""
@@ -267,9 +288,10 @@ def make_verifier(clock: Callable[[], float] = lambda: NOW, **options: Any) -> T
 class Replica:
     """The gateway's pure parts, wired as `app` wires them, with time and turns of the loop in the test's hands."""
 
-    def __init__(self, *, capacity: int = 1000, writes_per_step: int = 256) -> None:
+    def __init__(self, *, capacity: int = 1000, writes_per_step: int = 256, max_replay: int = 100_000) -> None:
         self.clock, self.monotonic, self.turns, self.log = Clock(), Clock(1000.0), Turns(), Log()
         self.cursors = CursorCodec("service-key")
+        self.log_client = LogClient(self.log)
         self.looked_up: list[str] = []
         self.rounds: list[tuple[list[int], int]] = []
         self.feed = SignalFeed(self.cursors, lambda applied: self.hub.publish(applied), capacity=capacity)  # noqa: PLW0108 - made below
@@ -285,7 +307,7 @@ class Replica:
             hub=self.hub,
             feed=self.feed,
             tiers=self.tiers,
-            cursors=self.cursors,
+            missed=MissedSignals(self.log_client, self.feed, self.cursors, max_replay=max_replay),
             verify=make_verifier(self.clock).verify,
             look_up=self.looked_up.append,
             entitlements=DEFAULT_ENTITLEMENTS,

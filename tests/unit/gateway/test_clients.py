@@ -82,7 +82,7 @@ async def test_a_page_of_the_signal_log_is_read_with_the_services_key() -> None:
     assert page.entries[0].premium
     assert page.entries[0].published_at is None
     assert json.loads(page.entries[0].data) == ENTRY["data"]
-    assert b"GET /api/v1/log?after=7&limit=1000 " in service.requests[0]
+    assert b"GET /api/v1/log?after=7&limit=1000&feed=all " in service.requests[0]
     assert b"x-service-key: service-key" in service.requests[0].lower()
 
 

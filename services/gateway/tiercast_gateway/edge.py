@@ -55,11 +55,17 @@ class Edge:
     """What the edge needs of the rest of the gateway."""
 
     def __init__(
-        self, sessions: Sessions, *, allowed_origins: frozenset[str], refusal: Callable[[], str | None]
+        self,
+        sessions: Sessions,
+        *,
+        allowed_origins: frozenset[str],
+        refusal: Callable[[], str | None],
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self.sessions = sessions
         self._allowed_origins = allowed_origins
         self._refusal = refusal
+        self.close_seconds = close_seconds
 
     def protocol(self, **_uvicorn: Any) -> "EdgeProtocol":
         """Called by uvicorn for each request that asks for an upgrade."""
@@ -88,7 +94,7 @@ class Edge:
         protocols = request.headers.get("sec-websocket-protocol", "")
         offered = SUBPROTOCOL in (name.strip() for name in protocols.split(","))
         answer = {"Sec-WebSocket-Protocol": SUBPROTOCOL} if offered else None
-        listener = Listener(self.sessions, request.headers, parse_qs(query, keep_blank_values=True))
+        listener = Listener(self, request.headers, parse_qs(query, keep_blank_values=True))
         return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(answer), listener)
 
 
@@ -128,9 +134,10 @@ class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types 
 class Listener(WSListener):
     """One socket: WebSocket messages in, frames out."""
 
-    def __init__(self, sessions: Sessions, headers: Mapping[str, str], query: dict[str, list[str]]) -> None:
+    def __init__(self, edge: Edge, headers: Mapping[str, str], query: dict[str, list[str]]) -> None:
         super().__init__()
-        self._sessions = sessions
+        self._sessions = edge.sessions
+        self._close_seconds = edge.close_seconds
         self._token = find_token(headers, query)
         self._query = query
         self._transport: WSTransport | None = None
@@ -201,7 +208,7 @@ class Listener(WSListener):
         if self._transport is None:
             return
         self._transport.send_close(code, _shortened(reason))  # type: ignore[arg-type] # takes any integer
-        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._disconnect)
+        asyncio.get_running_loop().call_later(self._close_seconds, self.abort)
 
     def ping(self) -> bool:
         """Send a protocol PING, which every client answers by itself; returns whether anything came since the last one."""
@@ -210,9 +217,10 @@ class Listener(WSListener):
             self._transport.send_ping()
         return alive
 
-    def _disconnect(self) -> None:
+    def abort(self) -> None:
+        """Disconnect at once. What the client has not read is lost; waiting for it could take for ever."""
         if self._transport is not None:
-            self._transport.disconnect()
+            self._transport.disconnect(graceful=False)
 
     def on_ws_disconnected(self, _transport: WSTransport) -> None:
         """The transport is gone."""

@@ -11,6 +11,7 @@ HEAD_SECONDS = 5.0
 class HeadTimeoutProtocol(HttpToolsProtocol):
     """Closes a connection whose request head is not complete after 5 s; uvicorn would wait for ever."""
 
+    head_seconds = HEAD_SECONDS
     _head_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -35,7 +36,7 @@ class HeadTimeoutProtocol(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         self._head_is_there()
-        self._head_deadline = self.loop.call_later(HEAD_SECONDS, self._too_late)
+        self._head_deadline = self.loop.call_later(self.head_seconds, self._too_late)
 
     def _head_is_there(self) -> None:
         if self._head_deadline is not None:

@@ -56,6 +56,7 @@ lint: .venv/.installed ## Check style, types, imports and schemas
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary deploy/local/demo_producer.py
 	@$(BIN)/mypy --no-error-summary shared/schemas/generate.py
+	@$(BIN)/mypy --no-error-summary docs/verify_ledger.py
 	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 	@$(BIN)/python shared/schemas/generate.py --check
 	@$(BIN)/python -m docs.asyncapi.generate --check

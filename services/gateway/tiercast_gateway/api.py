@@ -1,7 +1,6 @@
-"""HTTP: recent signals, from memory."""
+"""HTTP: recent signals, missed signals, and the stream of server-sent events."""
 
-from collections.abc import Awaitable, Callable
-from itertools import islice
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 import orjson
@@ -9,13 +8,14 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from tiercast_gateway.callers import Caller
-from tiercast_gateway.feed import SignalFeed
+from tiercast_gateway.history import History
 from tiercast_gateway.ring import RingItem
+from tiercast_gateway.streams import EventStream, Streams
 from tiercast_shared.contracts.signals import Signal
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.web import Problem
 
-PRIVATE = "private, no-cache"
+PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 """Answers differ from caller to caller: a cache may keep them for this caller only, and must ask again each time."""
 
 JSON = "application/json"
@@ -32,35 +32,41 @@ class SubscribedPage(BaseModel):
     user_tier: Tier
 
 
-def history_router(feed: SignalFeed, caller: Callable[[Request], Awaitable[Caller]]) -> APIRouter:
-    """`/api/v1/signals/latest` and `/api/v1/signals/subscribed`."""
+def signals_router(history: History, streams: Streams, caller: Callable[[Request], Awaitable[Caller]]) -> APIRouter:
+    """`/api/v1/signals/latest`, `/subscribed` and `/stream`."""
     router = APIRouter(
         prefix="/api/v1/signals", tags=["signals"], responses={401: {"model": Problem}, 422: {"model": Problem}}
     )
     who = Depends(caller)
-
-    def browsable(of: Caller, *, premium_only: bool) -> list[RingItem]:
-        newest = feed.rings[of.entitlement.feed].newest()
-        return list(islice((i for i in newest if i.entry.premium or not premium_only), of.entitlement.history_limit))
 
     @router.get("/latest", response_model=list[Signal], responses={304: {"description": "Nothing has changed."}})
     async def latest(
         caller: Annotated[Caller, who],
         limit: Annotated[int, Query(ge=1)] = 10,
         premium_only: bool = False,
+        after: Annotated[str | None, Query(description="A cursor: what follows it, instead of the newest.")] = None,
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Response:
-        """The newest signals of the caller's feed, newest first; `limit` is clamped to what the tier may browse."""
-        mine = caller.entitlement.feed
-        cursor = feed.cursor(mine)
-        limit = min(limit, caller.entitlement.history_limit)
-        # both feeds end at the same cursor when the last signal is a standard one
-        etag = f'"{cursor}.{mine}.{limit}{"p" if premium_only else ""}"'
-        headers = {"ETag": etag, "X-Tiercast-Cursor": cursor, "Cache-Control": PRIVATE, "Vary": "Authorization"}
-        if if_none_match is not None and etag in {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:
+        """The newest signals of the caller's feed, newest first; `limit` is clamped to what the tier may browse.
+
+        With `after`, the `limit` signals directly after that cursor, also newest first, with `X-Tiercast-More: true` if more
+        follow. What was missed may always be fetched: the tier's limit bounds browsing only. `X-Tiercast-Resync: true` says that
+        not everything after the cursor can be had, and the newest are given instead.
+        """
+        headers = dict(PRIVATE)
+        if after is not None:
+            following = await history.following(caller, after, limit, premium_only=premium_only)
+            if following is not None:
+                headers |= {"X-Tiercast-Cursor": following.cursor, "X-Tiercast-More": str(following.more).lower()}
+                return _array(following.items, headers)
+            headers |= {"X-Tiercast-Resync": "true"}
+        limit, cursor = min(limit, caller.entitlement.history_limit), history.cursor(caller)
+        # the feed is in it, because both feeds end at the same cursor when the last signal is a standard one
+        etag = f'"{cursor}.{caller.entitlement.feed}.{limit}{"p" if premium_only else ""}"'
+        headers |= {"ETag": etag, "X-Tiercast-Cursor": cursor}
+        if _matches(etag, if_none_match):
             return Response(status_code=304, headers=headers)
-        items = browsable(caller, premium_only=premium_only)[:limit]
-        return Response(b"[" + b",".join(item.entry.data for item in items) + b"]", headers=headers, media_type=JSON)
+        return _array(history.newest(caller, premium_only=premium_only)[:limit], headers)
 
     @router.get("/subscribed", response_model=SubscribedPage)
     async def subscribed(
@@ -71,7 +77,7 @@ def history_router(feed: SignalFeed, caller: Callable[[Request], Awaitable[Calle
     ) -> Response:
         """A page of the signals that the caller may browse, newest first."""
         limit = min(limit, caller.entitlement.history_limit)
-        items = browsable(caller, premium_only=premium_only)
+        items = history.newest(caller, premium_only=premium_only)
         page = items[offset : offset + limit]
         body = {
             "items": [orjson.Fragment(item.entry.data) for item in page],
@@ -81,8 +87,24 @@ def history_router(feed: SignalFeed, caller: Callable[[Request], Awaitable[Calle
             "has_more": offset + len(page) < len(items),
             "user_tier": caller.tier,
         }
-        return Response(
-            orjson.dumps(body), headers={"Cache-Control": PRIVATE, "Vary": "Authorization"}, media_type=JSON
-        )
+        return Response(orjson.dumps(body), headers=PRIVATE, media_type=JSON)
+
+    @router.get("/stream", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
+    async def stream(
+        caller: Annotated[Caller, who],
+        last_event_id: Annotated[str | None, Query(description="A cursor, where no header can be set.")] = None,
+        header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    ) -> Response:
+        """The live feed as server-sent events: each `data` is a frame as on the WebSocket, each `id` a cursor to resume from."""
+        return EventStream(streams, caller, header or last_event_id)
 
     return router
+
+
+def _array(items: Sequence[RingItem], headers: dict[str, str]) -> Response:
+    return Response(b"[" + b",".join(item.entry.data for item in items) + b"]", headers=headers, media_type=JSON)
+
+
+def _matches(etag: str, if_none_match: str | None) -> bool:
+    tags = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    return etag in tags or "*" in tags

@@ -13,7 +13,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from tiercast_gateway.api import history_router
+from tiercast_gateway.api import signals_router
 from tiercast_gateway.auth import TokenVerifier
 from tiercast_gateway.callers import caller_dependency
 from tiercast_gateway.clients import IngestClient, TiersClient
@@ -23,6 +23,7 @@ from tiercast_gateway.drain import Drain
 from tiercast_gateway.edge import Edge
 from tiercast_gateway.feed import Applied, SignalFeed
 from tiercast_gateway.heartbeat import heartbeat, sweep
+from tiercast_gateway.history import History
 from tiercast_gateway.http_protocol import HeadTimeoutProtocol
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.metrics import GatewayMetrics, StateCollector, build_info
@@ -32,6 +33,7 @@ from tiercast_gateway.server import DrainingServer
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.settings import GatewaySettings
 from tiercast_gateway.stats import stats_router
+from tiercast_gateway.streams import Streams
 from tiercast_gateway.tier_cache import KnownTier, TierCache
 from tiercast_gateway.tier_sync import TierSync
 from tiercast_gateway.upstream import Upstream
@@ -100,7 +102,8 @@ class Gateway:
             self.tier_sync,
             on_stale=lambda stale: self.sessions.upstream_is(stale=stale),
         )
-        self.drain = Drain(self.sessions, seconds=settings.drain_seconds)
+        self.streams = Streams(self.feed, self.missed, self.tiers)
+        self.drain = Drain(self.sessions, self.streams, seconds=settings.drain_seconds)
         self.consumer = EventConsumer(
             settings.amqp_url.get_secret_value(),
             self.upstream,
@@ -132,7 +135,10 @@ class Gateway:
         app.include_router(health_router(checks))
         app.include_router(stats_router(self.sessions))
         caller = caller_dependency(self.verifier.verify, self.tiers, self.tier_sync, self.settings.entitlements)
-        app.include_router(history_router(self.feed, caller))
+        history = History(
+            self.feed, self.missed, lambda user: self.settings.entitlements[self.tiers.tier_of(user)].feed
+        )
+        app.include_router(signals_router(history, self.streams, caller))
         return app
 
     async def run(self) -> None:
@@ -157,7 +163,7 @@ class Gateway:
                     self.tier_sync.run,
                     self.upstream.watch,
                     self.sessions.backfill.run,
-                    lambda: sweep(self.sessions),
+                    lambda: sweep(self.sessions, self.streams),
                     lambda: heartbeat(self.sessions),
                 )
             )
@@ -172,9 +178,11 @@ class Gateway:
 
     def _written(self, batch: list[Applied], deliveries: int) -> None:
         self.metrics.written(batch, deliveries)
+        self.streams.news()
         for applied in batch:
             entry = applied.all.entry
             log.debug("signal delivered", correlation_id=entry.correlation_id, seq=entry.position)
 
     def _tier_learnt(self, user_id: str, before: KnownTier, known: KnownTier, reason: str) -> None:
         self.sessions.tier_learnt(user_id, before, known, reason)
+        self.streams.sweep()

@@ -21,6 +21,9 @@ class Caller:
     user_id: str
     tier: Tier
     entitlement: Entitlement
+    issued_at: float
+    expires_at: float
+    """Of the token, Unix seconds."""
 
 
 def caller_dependency(
@@ -39,6 +42,6 @@ def caller_dependency(
         tier = await sync.resolve(identity.user_id)
         if tiers.revoked(identity.user_id, identity.issued_at):
             raise Rejected(401, "revoked_token", "the token was revoked")
-        return Caller(identity.user_id, tier, entitlements[tier])
+        return Caller(identity.user_id, tier, entitlements[tier], identity.issued_at, identity.expires_at)
 
     return caller

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from tiercast_gateway.sessions import Sessions
+from tiercast_gateway.streams import Streams
 from tiercast_shared.observability import get_logger
 
 WAVE_SECONDS = 0.1
@@ -21,8 +22,11 @@ log = get_logger()
 class Drain:
     """Sends all connections away within `seconds`; told again to, at once."""
 
-    def __init__(self, sessions: Sessions, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, sessions: Sessions, streams: Streams, *, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._sessions = sessions
+        self._streams = streams
         self._seconds = seconds
         self._clock = clock
         self._hurry = asyncio.Event()
@@ -39,6 +43,7 @@ class Drain:
     async def run(self) -> None:
         """Send everyone away; returns when all are gone or have had time to be."""
         self.draining = True
+        self._streams.end_all()  # they come back by themselves, a second later
         waiting = list(self._sessions)
         log.info("draining", connections=len(waiting), seconds=self._seconds)
         random.shuffle(waiting)

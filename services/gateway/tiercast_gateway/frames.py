@@ -27,5 +27,10 @@ def encode(frame: ServerFrame) -> bytes:
 
 def signal_frame(seq: int, cursor: str, data: bytes, *, replay: bool = False) -> bytes:
     """A `new_signal` frame around `data`, the bytes that ingest rendered."""
+    return text_frame(signal_json(seq, cursor, data, replay=replay))
+
+
+def signal_json(seq: int, cursor: str, data: bytes, *, replay: bool = False) -> bytes:
+    """The JSON of a `new_signal`."""
     mark = b',"replay":true' if replay else b""
-    return text_frame(b'{"type":"new_signal","seq":%d,"cursor":"%s"%s,"data":%s}' % (seq, cursor.encode(), mark, data))
+    return b'{"type":"new_signal","seq":%d,"cursor":"%s"%s,"data":%s}' % (seq, cursor.encode(), mark, data)

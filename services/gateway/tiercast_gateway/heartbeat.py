@@ -3,6 +3,7 @@
 import asyncio
 
 from tiercast_gateway.sessions import Sessions
+from tiercast_gateway.streams import Streams
 from tiercast_shared.contracts.close_codes import CloseCode
 
 SWEEP_SECONDS = 1.0
@@ -10,11 +11,12 @@ PER_TURN = 256
 """Connections between two turns of the event loop."""
 
 
-async def sweep(sessions: Sessions) -> None:
+async def sweep(sessions: Sessions, streams: Streams) -> None:
     """Every second, end what is over; runs until cancelled."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         sessions.sweep()
+        streams.sweep()
 
 
 async def heartbeat(sessions: Sessions) -> None:

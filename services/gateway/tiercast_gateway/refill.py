@@ -45,10 +45,13 @@ class SignalRefill:
             self._wanted.clear()
             try:
                 await self._fill()
+                if self._problem is not None:
+                    log.info("signal log can be read again")
                 self._problem = None
             except Unavailable as error:
+                if error.message != self._problem:  # said once, not at every attempt
+                    log.warning("signal log cannot be read, will try again", reason=error.message)
                 self._problem, self._look = error.message, True
-                log.warning("signal log cannot be read, will try again", reason=error.message)
                 self._wanted.set()
                 await asyncio.sleep(RETRY_SECONDS)
 

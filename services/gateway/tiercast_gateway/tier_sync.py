@@ -115,8 +115,9 @@ class TierSync:
             try:
                 await self._fill()
             except Unavailable as error:
+                if error.message != self._problem:  # said once, not at every attempt
+                    log.warning("the tiers log cannot be read, will try again", reason=error.message)
                 self._problem = error.message
-                log.warning("the tiers log cannot be read, will try again", reason=error.message)
                 self._behind.set()
                 await asyncio.sleep(RETRY_SECONDS)
 

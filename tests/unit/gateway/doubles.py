@@ -303,11 +303,12 @@ class Replica:
             writes_per_step=writes_per_step,
         )
         self.tiers = TierCache(self.monotonic, lambda *what: self.sessions.tier_learnt(*what))  # noqa: PLW0108 - made below
+        self.missed = MissedSignals(self.log_client, self.feed, self.cursors, max_replay=max_replay)
         self.sessions = Sessions(
             hub=self.hub,
             feed=self.feed,
             tiers=self.tiers,
-            missed=MissedSignals(self.log_client, self.feed, self.cursors, max_replay=max_replay),
+            missed=self.missed,
             verify=make_verifier(self.clock).verify,
             look_up=self.looked_up.append,
             entitlements=DEFAULT_ENTITLEMENTS,

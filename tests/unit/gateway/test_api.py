@@ -7,12 +7,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.unit.gateway.doubles import NOW, Replica, make_verifier, token
-from tiercast_gateway.api import history_router
+from tests.unit.gateway.doubles import EPOCH, NOW, Replica, make_verifier, token
+from tiercast_gateway.api import signals_router
 from tiercast_gateway.callers import caller_dependency
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
+from tiercast_gateway.history import History
 from tiercast_gateway.stats import stats_router
-from tiercast_shared.contracts.signals import Signal
+from tiercast_gateway.streams import Streams
+from tiercast_shared.contracts.signals import Feed, Signal
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.web import install_error_handlers
 
@@ -34,7 +36,11 @@ class Service:
             self,  # type: ignore[arg-type] # what it uses of a TierSync is below
             DEFAULT_ENTITLEMENTS,
         )
-        app.include_router(history_router(self.replica.feed, caller))
+        replica = self.replica
+        history = History(
+            replica.feed, replica.missed, lambda user: DEFAULT_ENTITLEMENTS[replica.tiers.tier_of(user)].feed
+        )
+        app.include_router(signals_router(history, Streams(replica.feed, replica.missed, replica.tiers), caller))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
     async def resolve(self, user_id: str) -> Tier:
@@ -62,6 +68,46 @@ async def service() -> AsyncIterator[Service]:
 
 def positions(signals: list[dict[str, Any]]) -> list[int]:
     return [int(signal["entry_price"]) for signal in signals]
+
+
+# -- missed ---------------------------------------------------------------------------------------
+
+
+async def test_after_a_cursor_come_the_signals_directly_behind_it_and_whether_more_follow(service: Service) -> None:
+    service.replica.publish_all("spspspsp")
+    cursor = service.replica.cursors.seal(EPOCH, 2)
+    answer = await service.get(LATEST, "pro", after=cursor, limit=3)
+    assert positions(answer.json()) == [5, 4, 3]
+    assert (answer.headers["X-Tiercast-More"], "X-Tiercast-Resync" in answer.headers) == ("true", False)
+    answer = await service.get(LATEST, "pro", after=answer.headers["X-Tiercast-Cursor"], limit=3)
+    assert positions(answer.json()) == [8, 7, 6]
+    assert answer.headers["X-Tiercast-More"] == "false"
+    cursor = answer.headers["X-Tiercast-Cursor"]
+    answer = await service.get(LATEST, "pro", after=cursor)
+    assert (answer.json(), answer.headers["X-Tiercast-Cursor"]) == ([], cursor)
+
+
+async def test_what_a_starter_missed_is_bounded_by_no_tier_and_holds_nothing_premium(service: Service) -> None:
+    service.replica.publish_all("sp" * 30)
+    answer = await service.get(LATEST, "starter", after=service.replica.cursors.seal(EPOCH, 1), limit=25)
+    assert positions(answer.json()) == list(range(51, 1, -2))
+    assert answer.headers["X-Tiercast-More"] == "true"
+
+
+async def test_what_left_memory_is_read_from_the_log(service: Service) -> None:
+    service.replica.publish_all("sp" * 600)
+    assert service.replica.feed.rings[Feed.ALL].floor > 2
+    answer = await service.get(LATEST, "pro", after=service.replica.cursors.seal(EPOCH, 2), limit=4)
+    assert positions(answer.json()) == [6, 5, 4, 3]
+    assert answer.headers["X-Tiercast-More"] == "true"
+
+
+async def test_a_cursor_that_cannot_be_followed_whole_gives_the_newest_and_says_so(service: Service) -> None:
+    service.replica.publish_all("sss")
+    for cursor in ("nonsense", service.replica.cursors.seal("epoch-0", 1)):
+        answer = await service.get(LATEST, "pro", after=cursor)
+        assert positions(answer.json()) == [3, 2, 1]
+        assert answer.headers["X-Tiercast-Resync"] == "true"
 
 
 # -- latest ---------------------------------------------------------------------------------------

@@ -1,0 +1,67 @@
+"""What a caller may look back at, and what they have missed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+from tiercast_gateway.callers import Caller
+from tiercast_gateway.feed import SignalFeed
+from tiercast_gateway.missed import MissedSignals
+from tiercast_gateway.ring import RingItem
+from tiercast_shared.contracts.signals import Feed
+
+MAX_FOLLOWING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Signals directly after a cursor, newest first."""
+
+    items: list[RingItem]
+    cursor: str
+    """Where to go on."""
+    more: bool
+
+
+class History:
+    """Reads a caller's feed from memory and, further back, from ingest's log."""
+
+    def __init__(self, feed: SignalFeed, missed: MissedSignals, feed_now: Callable[[str], Feed]) -> None:
+        self._feed = feed
+        self._missed = missed
+        self._feed_now = feed_now
+
+    def cursor(self, caller: Caller) -> str:
+        """The end of the caller's feed."""
+        return self._feed.cursor(caller.entitlement.feed)
+
+    def newest(self, caller: Caller, *, premium_only: bool) -> list[RingItem]:
+        """Everything the caller may browse, newest first."""
+        newest = self._feed.rings[caller.entitlement.feed].newest()
+        return list(
+            islice((i for i in newest if i.entry.premium or not premium_only), caller.entitlement.history_limit)
+        )
+
+    async def following(self, caller: Caller, cursor: str, limit: int, *, premium_only: bool) -> Following | None:
+        """Up to `limit` (at most 1,000) signals directly after `cursor`; None if what follows it cannot be had whole.
+
+        Raises:
+            Unavailable: it has left memory, and the log cannot be read.
+        """
+        feed, limit = caller.entitlement.feed, min(limit, MAX_FOLLOWING)
+        resume = self._missed.resume(cursor)
+        if resume.problem is not None:
+            return None
+        found = await self._missed.after(feed, resume.position, limit)
+        if found.problem is not None:
+            return None
+        items = found.items
+        if self._feed_now(caller.user_id) is Feed.STANDARD:  # the tier may have changed while the log was asked
+            items = [item for item in items if not item.entry.premium]
+        more = len(found.items) == limit and self._follows(feed, found.reached)
+        last = found.items[-1].cursor if found.items else cursor
+        return Following([i for i in reversed(items) if i.entry.premium or not premium_only], last, more)
+
+    def _follows(self, feed: Feed, position: int) -> bool:
+        ring = self._feed.rings[feed]
+        return position < ring.floor or bool(ring.after(position, self._feed.head, 1))

@@ -1,0 +1,146 @@
+"""A running stack with producers and clients around it, whose history is kept."""
+
+import asyncio
+import random
+import time
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tests.faults.checker import Findings, check
+from tests.faults.client import ResumingClient
+from tests.faults.history import ClientRecord, History, Outcome, TierSetting
+from tests.faults.producers import AmqpTransport, HttpTransport, Producer, make_signal, until
+from tests.support.services import Service
+from tests.support.stack import Stack
+
+TIERS = ("starter", "pro", "elite")
+GRACE = 31.0
+"""Seconds after an answered downgrade in which premium may still reach that user: the tier lease, and one for the network."""
+
+HEAL_WITHIN = 90.0
+
+
+class Arena:
+    """An async context manager: clients and producers end with it."""
+
+    def __init__(self, stack: Stack, rng: random.Random) -> None:
+        self.stack = stack
+        self.rng = rng
+        self.history = History()
+        self.clients: list[ResumingClient] = []
+        self._runs: list[asyncio.Task[None]] = []
+        self._ends = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for task in self._runs:
+            task.cancel()
+        await asyncio.gather(*self._runs, return_exceptions=True)
+        await self._ends.aclose()
+
+    # -- who takes part --------------------------------------------------------------------------
+
+    def http_producer(self, url: str | None = None, *, timeout: float = 5.0) -> Producer:
+        """A producer over HTTP; of ingest's first replica unless told."""
+        transport = HttpTransport(url or self.stack.ingest.url, self.stack.api_key, timeout=timeout)
+        self._ends.push_async_callback(transport.close)
+        return Producer(self.history, transport, self.rng)
+
+    def amqp_producer(self, url: str | None = None, *, timeout: float = 5.0) -> Producer:
+        """A producer over AMQP."""
+        transport = AmqpTransport(url or self.stack.amqp_url, timeout=timeout)
+        self._ends.push_async_callback(transport.close)
+        return Producer(self.history, transport, self.rng)
+
+    async def set_tier(self, user: str, tier: str, *, url: str | None = None, patience: float = 10) -> TierSetting:
+        """Ask the tiers API, and write down whether it answered."""
+        setting = TierSetting(user, tier, time.monotonic())
+        self.history.tiers.append(setting)
+        try:
+            async with httpx.AsyncClient(
+                base_url=url or self.stack.tiers.url, headers={"X-Admin-Key": self.stack.admin_key}, timeout=patience
+            ) as http:
+                answer = await http.put(f"/api/v1/users/{user}/tier", json={"tier": tier, "reason": "trial"})
+            if answer.is_success:
+                setting.answered = time.monotonic()
+        except httpx.HTTPError:
+            pass  # it may or may not have been set
+        return setting
+
+    async def add_clients(
+        self, tier: str, count: int, *, per_user: int = 2, prefix: str = "", connected: bool = True
+    ) -> list[ResumingClient]:
+        """Connect `count` clients of users with `tier`, `per_user` to a user; returns when all are told `connected`."""
+        added: list[ResumingClient] = []
+        for number in range(count):
+            user = f"{prefix}{tier}-{number // per_user}"
+            if number % per_user == 0 and tier != "starter":
+                assert (await self.set_tier(user, tier)).answered is not None
+            added.append(self.add_client(user, f"{user}/{number % per_user}"))
+        if connected:
+            await until(lambda: all(each.record.connected_at for each in added), 60, "clients connected")
+        return added
+
+    def add_client(self, user: str, name: str = "") -> ResumingClient:
+        """One more client, connecting."""
+        urls = [gateway.url for gateway in self.stack.gateways]
+        record = self.history.client(name or user, user)
+        client = ResumingClient(record, urls, lambda: self.stack.token(user), random.Random(self.rng.random()))
+        self.clients.append(client)
+        self._runs.append(asyncio.create_task(client.run()))
+        return client
+
+    def replica_of_ingest(self) -> Service:
+        """A further replica on the same database, not started."""
+        name = f"ingest-{len(self.stack.services)}"
+        ports = {"INGEST_PORT", "INGEST_METRICS_PORT"}
+        environment = {name: value for name, value in self.stack.ingest.environment.items() if name not in ports}
+        return Service("ingest", environment, self.stack.ingest.log.with_name(f"{name}.log"))
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    async def converged(self, within: float = HEAL_WITHIN) -> float:
+        """Send a last standard and a last premium signal and wait until nothing that is due is missing.
+
+        Returns the seconds it took; when it is still missing after `within`, that is for the checker to say.
+        """
+        began = time.monotonic()
+        last = self.http_producer(timeout=10)
+        for premium in (True, False):
+            submitted = await last.submit(make_signal(self.rng, premium=premium))
+            assert submitted.outcome is Outcome.OK, f"after healing ingest answers {submitted.told}"
+        while self.missing() and time.monotonic() - began < within:
+            await asyncio.sleep(0.1)  # noqa: ASYNC110 - asked rarely, because it looks at everything
+        took = time.monotonic() - began
+        await self.flushed()
+        return took
+
+    def missing(self) -> list[tuple[ClientRecord, int]]:
+        """Clients that still lack something, and how much."""
+        lacking = ((client, len(self.history.missing(client))) for client in self.history.clients)
+        return [(client, count) for client, count in lacking if count]
+
+    async def flushed(self, within: float = 10) -> None:
+        """Wait until what the gateways had sent before now has arrived."""
+        before = {client: _pongs(client) for client in self.clients if client.connected}
+        await asyncio.gather(*(client.ping() for client in before))
+        await until(
+            lambda: all(not client.connected or _pongs(client) > count for client, count in before.items()),
+            within,
+            "pongs",
+        )
+
+    def findings(self, *, grace: float = GRACE) -> Findings:
+        """What the checker says."""
+        return check(self.history, grace=grace)
+
+
+def _pongs(client: ResumingClient) -> int:
+    return sum(b'"pong"' in raw for raw in client.record.sessions[-1].raw)

@@ -1,0 +1,192 @@
+"""Compares what was promised with what was received. Pure: it reads a `History` and nothing else."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import orjson
+
+from tests.faults.history import CANARY, ENTITLED, ClientRecord, Frame, History, Outcome, Submitted
+
+FEEDS = {"starter": "standard", "pro": "all", "elite": "all"}
+PREMIUM_BYTES = (CANARY.encode(), b'"PREMIUM"')
+SAME_AS_SENT = ("action", "entry_price", "confidence", "reasoning")
+SAMPLES = 10
+
+Place = tuple[str, int]
+"""A feed and a `seq` in it."""
+
+
+@dataclass
+class Findings:
+    """Every violation, in words; `deliveries` and the like say out of how many."""
+
+    lost: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    out_of_order: list[str] = field(default_factory=list)
+    leaked: list[str] = field(default_factory=list)
+    silent_gaps: list[str] = field(default_factory=list)
+    forked: list[str] = field(default_factory=list)
+    """The same place held another signal, or the same signal another body, for another client."""
+    accepted: int = 0
+    indeterminate: int = 0
+    owed: int = 0
+    """Deliveries that were due."""
+    delivered: int = 0
+    """`new_signal` frames received."""
+    frames: int = 0
+    frames_to_starters: int = 0
+    told_missing: int = 0
+    """Deliveries that were due and did not come, of which the client was told (`resync_required`)."""
+
+    @property
+    def violations(self) -> dict[str, list[str]]:
+        kinds = ("lost", "unexpected", "duplicated", "out_of_order", "leaked", "silent_gaps", "forked")
+        return {kind: getattr(self, kind) for kind in kinds}
+
+    def assert_clean(self) -> None:
+        """Fail with the first few violations of each kind, in words."""
+        found = {kind: (len(all_), all_[:SAMPLES]) for kind, all_ in self.violations.items() if all_}
+        assert not found, "\n".join(
+            f"{kind}: {count}\n  " + "\n  ".join(samples) for kind, (count, samples) in found.items()
+        )
+
+
+def check(history: History, *, grace: float = 0.0) -> Findings:
+    """Find every violation.
+
+    Args:
+        history: what was seen.
+        grace: seconds after an answered downgrade in which premium bytes may still arrive, for users who had them.
+    """
+    findings = Findings(
+        accepted=len(history.with_outcome(Outcome.OK)),
+        indeterminate=len(history.with_outcome(Outcome.INDETERMINATE)),
+    )
+    places = _places(history, findings)
+    for client in history.clients:
+        _check_stream(client, places, findings)
+        _check_content(history, client, findings)
+        _check_leaks(history, client, grace, findings)
+        _check_lost(history, client, findings)
+    return findings
+
+
+def signals(client: ClientRecord) -> Iterator[tuple[str, Frame]]:
+    """Every `new_signal` of a client with the feed it came on."""
+    for session in client.sessions:
+        feed = ""
+        for frame in session.frames():
+            if frame["type"] in {"connected", "tier_changed"}:
+                feed = FEEDS[frame["user_tier"]]
+            elif frame["type"] == "new_signal":
+                yield feed, frame
+
+
+def _places(history: History, findings: Findings) -> dict[Place, str]:
+    """Which signal stands where, as clients saw it; two answers are a fork."""
+    places: dict[Place, str] = {}
+    bodies: dict[str, bytes] = {}
+    times: dict[Place, float] = {}
+    for client in history.clients:
+        for feed, frame in signals(client):
+            place, key, body = (feed, frame["seq"]), frame["data"]["hash"], orjson.dumps(frame["data"])
+            if places.setdefault(place, key) != key:
+                findings.forked.append(f"{place} is {places[place]} and, for {client.name}, {key}")
+            if bodies.setdefault(key, body) != body:
+                findings.forked.append(f"{key} has another body for {client.name}")
+            times[place] = frame["data"]["server_timestamp"]
+    for feed in set(FEEDS.values()):
+        ordered = sorted((seq, time) for (name, seq), time in times.items() if name == feed)
+        for (before, earlier), (seq, later) in pairwise(ordered):
+            if later <= earlier:
+                findings.out_of_order.append(f"{feed} {seq} is not later than {before}: {later} <= {earlier}")
+    return places
+
+
+def _check_stream(client: ClientRecord, places: dict[Place, str], findings: Findings) -> None:
+    """Within a feed each `seq` follows the last, over reconnects too, unless the client was told otherwise."""
+    feed, last = "", None
+    seen: Counter[str] = Counter()
+    for session in client.sessions:
+        for frame in session.frames():
+            kind = frame["type"]
+            findings.frames += 1
+            if kind in {"connected", "tier_changed"}:
+                continues = kind == "connected" and frame["recovered"] is True and FEEDS[frame["user_tier"]] == feed
+                feed, last = FEEDS[frame["user_tier"]], last if continues else None
+            elif kind == "resync_required":
+                last = None
+            elif kind == "new_signal":
+                seq, key = frame["seq"], frame["data"]["hash"]
+                findings.delivered += 1
+                if last is not None and seq <= last:
+                    findings.out_of_order.append(f"{client.name}: {feed} {seq} came after {last}")
+                if last is not None:
+                    holes = [at for at in range(last + 1, seq) if places.get((feed, at)) not in seen]
+                    findings.silent_gaps += [f"{client.name}: {feed} {at} is missing before {seq}" for at in holes]
+                seen[key] += 1
+                last = seq
+    findings.duplicated += [f"{client.name}: {key} came {count} times" for key, count in seen.items() if count > 1]
+
+
+def _check_content(history: History, client: ClientRecord, findings: Findings) -> None:
+    """What came is what a producer sent and was not refused."""
+    for _, frame in signals(client):
+        data = frame["data"]
+        submitted = history.submissions.get(data["hash"])
+        if submitted is None:
+            findings.unexpected.append(f"{client.name}: {data['hash']} was never submitted")
+        elif submitted.outcome is Outcome.FAIL:
+            findings.unexpected.append(f"{client.name}: {data['hash']} was refused ({submitted.told})")
+        elif not _same(submitted, data):
+            findings.unexpected.append(f"{client.name}: {data['hash']} is not what was sent: {data}")
+
+
+def _same(submitted: Submitted, data: Frame) -> bool:
+    sent = submitted.content
+    kind = "PREMIUM" if submitted.premium else "STANDARD"
+    return data["type"] == kind and all(data[name] == sent.get(name) for name in SAME_AS_SENT)
+
+
+def _check_leaks(history: History, client: ClientRecord, grace: float, findings: Findings) -> None:
+    """No premium byte while the connection says it is a STARTER's, nor when the tiers API's answers do not explain it."""
+    for session in client.sessions:
+        starter = True
+        for raw, at in zip(session.raw, session.arrivals, strict=True):
+            premium = any(text in raw for text in PREMIUM_BYTES)
+            frame = orjson.loads(raw)
+            if frame["type"] in {"connected", "tier_changed"}:
+                starter = frame["user_tier"] not in ENTITLED
+            findings.frames_to_starters += starter
+            if premium and starter:
+                findings.leaked.append(f"{client.name}: premium on a STARTER connection: {raw!r}")
+            elif premium and not history.may_see_premium(client.user, at, grace):
+                findings.leaked.append(f"{client.name}: premium without an entitlement: {raw!r}")
+    for answer in client.fetched:
+        if any(text in answer.raw for text in PREMIUM_BYTES) and not history.may_see_premium(
+            client.user, answer.at, grace
+        ):
+            findings.leaked.append(f"{client.name}: premium in an HTTP answer without an entitlement")
+
+
+def _check_lost(history: History, client: ClientRecord, findings: Findings) -> None:
+    """Every accepted submission that is due to the client has come, or the client was told that it will not."""
+    owed = [each for each in history.submissions.values() if each.outcome is Outcome.OK and history.owed(client, each)]
+    findings.owed += len(owed)
+    missing = [each for each in owed if each.key not in client.received]
+    told = max((at for at in _resyncs(client)), default=float("-inf"))
+    for each in missing:
+        if told >= each.began:
+            findings.told_missing += 1
+        else:
+            findings.lost.append(f"{client.name}: {each.key} accepted at {each.began:.2f} ({each.told}) never came")
+
+
+def _resyncs(client: ClientRecord) -> Iterator[float]:
+    for session in client.sessions:
+        for raw, at in zip(session.raw, session.arrivals, strict=True):
+            if b'"resync_required"' in raw and orjson.loads(raw)["type"] == "resync_required":
+                yield at

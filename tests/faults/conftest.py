@@ -1,0 +1,75 @@
+"""Fault tests: `@pytest.mark.faults(row, line=…, trials=…)` gives a test its `trial`.
+
+Environment: `FAULT_FORM=long` for the long form, `ROW=n` for one row, `FAULT_SEED=n` for the first seed, `FRESH=1` to repeat what
+has passed.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Generator, Iterator
+from importlib.metadata import version
+from platform import python_version
+
+import pytest
+
+from tests.faults.results import Result, code_digest, commit
+from tests.faults.trial import Trial
+from tests.support.backends import Backends
+
+LONG = os.environ.get("FAULT_FORM") == "long"
+FIRST_SEED = int(os.environ.get("FAULT_SEED") or (1 if LONG else secrets.randbelow(10**6)))
+LONG_TIMEOUT = 1200  # seconds; nothing may hang for longer
+REPORT = pytest.StashKey[str]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = os.environ.get("ROW")
+    for item in list(items):
+        mark = item.get_closest_marker("faults")
+        if mark is None:
+            continue
+        if LONG:
+            item.add_marker(pytest.mark.timeout(LONG_TIMEOUT))
+        if wanted and mark.args[0] != int(wanted):
+            items.remove(item)
+            config.hook.pytest_deselected(items=[item])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    mark = metafunc.definition.get_closest_marker("faults")
+    if mark is not None:
+        trials = mark.kwargs.get("trials", 1) if LONG else 1
+        seeds = range(FIRST_SEED, FIRST_SEED + trials)
+        metafunc.parametrize("seed", seeds, ids=[f"seed={seed}" for seed in seeds])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[REPORT] = str(report.longrepr)[-2000:]
+        report.sections.append(("repeat with", f"FAULT_SEED={item.callspec.params.get('seed')}"))  # type: ignore[attr-defined]
+    return report
+
+
+@pytest.fixture
+def trial(request: pytest.FixtureRequest, seed: int, backends: Backends) -> Iterator[Trial]:
+    """The trial that this test is."""
+    mark = request.node.get_closest_marker("faults")
+    result = Result(
+        row=mark.args[0],
+        line=mark.kwargs.get("line", ""),
+        seed=seed,
+        form="long" if LONG else "short",
+        code=code_digest(request.node.path),
+        commit=commit(),
+        versions={name: version(name) for name in ("aio-pika", "faststream", "picows", "sqlalchemy", "uvicorn")}
+        | {"python": python_version()},
+    )
+    if LONG and result.done_before() and not os.environ.get("FRESH"):
+        pytest.skip("passed before on the same sources")
+    print(f"FAULT_SEED={seed}")
+    measured = Trial(result, time.monotonic())
+    yield measured
+    measured.finish(request.node.stash.get(REPORT, ""))

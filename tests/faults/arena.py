@@ -24,10 +24,11 @@ HEAL_WITHIN = 90.0
 
 
 class Arena:
-    """An async context manager: clients and producers end with it."""
+    """An async context manager: clients and producers end with it. Users' names begin with `prefix`."""
 
-    def __init__(self, stack: Stack, rng: random.Random) -> None:
+    def __init__(self, stack: Stack, rng: random.Random, *, prefix: str = "") -> None:
         self.stack = stack
+        self._prefix = prefix
         self.rng = rng
         self.history = History()
         self.clients: list[ResumingClient] = []
@@ -75,12 +76,12 @@ class Arena:
         return setting
 
     async def add_clients(
-        self, tier: str, count: int, *, per_user: int = 2, prefix: str = "", connected: bool = True
+        self, tier: str, count: int, *, per_user: int = 2, name: str = "", connected: bool = True
     ) -> list[ResumingClient]:
         """Connect `count` clients of users with `tier`, `per_user` to a user; returns when all are told `connected`."""
         added: list[ResumingClient] = []
         for number in range(count):
-            user = f"{prefix}{tier}-{number // per_user}"
+            user = f"{self._prefix}{name or tier}-{number // per_user}"
             if number % per_user == 0 and tier != "starter":
                 assert (await self.set_tier(user, tier)).answered is not None
             added.append(self.add_client(user, f"{user}/{number % per_user}"))
@@ -116,8 +117,8 @@ class Arena:
         for premium in (True, False):
             submitted = await last.submit(make_signal(self.rng, premium=premium))
             assert submitted.outcome is Outcome.OK, f"after healing ingest answers {submitted.told}"
-        while self.missing() and time.monotonic() - began < within:
-            await asyncio.sleep(0.1)  # noqa: ASYNC110 - asked rarely, because it looks at everything
+        while self.missing() and time.monotonic() - began < within:  # noqa: ASYNC110 - asked rarely, it looks at everything
+            await asyncio.sleep(0.1)
         took = time.monotonic() - began
         await self.flushed()
         return took

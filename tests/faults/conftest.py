@@ -7,15 +7,20 @@ has passed.
 import os
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from importlib.metadata import version
 from platform import python_version
 
 import pytest
 
+from tests.faults.arena import Arena
+from tests.faults.ground import Ground
 from tests.faults.results import Result, code_digest, commit
 from tests.faults.trial import Trial
 from tests.support.backends import Backends
+from tests.support.rabbitmq import Broker
+from tests.support.stack import Stack
+from tests.support.stack_factory import STACKS
 
 LONG = os.environ.get("FAULT_FORM") == "long"
 FIRST_SEED = int(os.environ.get("FAULT_SEED") or (1 if LONG else secrets.randbelow(10**6)))
@@ -73,3 +78,37 @@ def trial(request: pytest.FixtureRequest, seed: int, backends: Backends) -> Iter
     measured = Trial(result, time.monotonic())
     yield measured
     measured.finish(request.node.stash.get(REPORT, ""))
+
+
+@pytest.fixture(scope="session")
+def shared_ground(
+    request: pytest.FixtureRequest, backends: Backends, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ground]:
+    """The shared stack: two gateways on PostgreSQL, on a broker and a server that may be broken."""
+    broker, postgres = backends.breakable_broker(), backends.breakable_postgres()
+    host = Broker("to break", broker.url, f"{broker.api_url}/", lambda: None).virtual_host()
+    stack = Stack(
+        tmp_path_factory.mktemp("ground"),
+        amqp_url=host.url,
+        ingest_database=postgres.create_database("faults_ingest"),
+        tiers_database=postgres.create_database("faults_tiers"),
+        gateways=2,
+    )
+    request.session.stash.setdefault(STACKS, []).append(stack)
+    stack.start()
+    yield Ground(stack, broker, host, postgres)
+    stack.stop()
+
+
+@pytest.fixture
+async def ground(shared_ground: Ground) -> Ground:
+    """The shared stack, all of it running."""
+    await shared_ground.mend()
+    return shared_ground
+
+
+@pytest.fixture
+async def arena(ground: Ground, trial: Trial) -> AsyncIterator[Arena]:
+    """Producers and clients of this trial around the shared stack."""
+    async with Arena(ground.stack, trial.rng, prefix=f"r{trial.result.row}s{trial.seed}-") as arena:
+        yield arena

@@ -1,0 +1,132 @@
+"""The stack that fault tests share: its broker and its database server may be broken, and it must survive that."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import asyncpg
+import httpx
+
+from tests.faults.nemesis import revived
+from tests.support.breakable import BreakableBroker, BreakablePostgres
+from tests.support.lasting_thread import in_lasting_thread
+from tests.support.rabbitmq import VirtualHost
+from tests.support.stack import Stack
+
+INBOUND, DEAD = "signals.inbound", "signals.dead"
+
+Row = asyncpg.Record
+
+
+class Ground:
+    """A running stack, and what it stands on."""
+
+    def __init__(
+        self, stack: Stack, broker: BreakableBroker, host: VirtualHost, postgres: BreakablePostgres
+    ) -> None:
+        self.stack = stack
+        self.broker = broker
+        self.host = host
+        self.postgres = postgres
+
+    # -- the broker ------------------------------------------------------------------------------
+
+    async def kill_broker(self) -> None:
+        """`kill -9`, once its queues are on disk."""
+        await in_lasting_thread(self.broker.await_on_disk, f"{self.host.name}_{INBOUND}")
+        await in_lasting_thread(self.broker.kill)
+
+    async def start_broker(self) -> None:
+        """Start it on its data; returns when it accepts connections."""
+        await in_lasting_thread(self.broker.start)
+
+    async def ctl(self, *arguments: str) -> str:
+        """`rabbitmqctl`."""
+        return await in_lasting_thread(self.broker.ctl, *arguments)
+
+    async def queues(self) -> list[str]:
+        """Names of this virtual host's queues."""
+        told = await self.ctl("list_queues", "--vhost", self.host.name, "name", "--no-table-headers")
+        return told.split()
+
+    async def manage(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask the management API; `{vhost}` in the path is this virtual host."""
+        async with httpx.AsyncClient(base_url=f"{self.broker.api_url}/", timeout=30) as http:
+            return await http.request(method, path.format(vhost=quote(self.host.name, safe="")), **options)
+
+    async def dead_letters(self) -> list[dict[str, Any]]:
+        """All dead letters, left where they are."""
+        body = {"count": 100_000, "ackmode": "ack_requeue_true", "encoding": "auto"}
+        answer = await self.manage("POST", f"queues/{{vhost}}/{DEAD}/get", json=body)
+        letters: list[dict[str, Any]] = answer.raise_for_status().json()
+        return letters
+
+    # -- the database ----------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[asyncpg.Connection]:
+        """A session of our own on ingest's database."""
+        url = urlsplit(self.stack.ingest_database)._replace(scheme="postgresql").geturl()
+        connection = await asyncpg.connect(url, timeout=10)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def rows(self) -> list[Row]:
+        """The whole signal log, in order."""
+        async with self.session() as session:
+            return await session.fetch("SELECT * FROM signal_log ORDER BY seq")
+
+    async def terminate_sessions(self) -> int:
+        """End every session of both databases but our own; returns how many."""
+        names = [urlsplit(url).path[1:] for url in (self.stack.ingest_database, self.stack.tiers_database)]
+        async with self.session() as session:
+            ended = await session.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = ANY($1) AND pid <> pg_backend_pid()",
+                names,
+            )
+        return len(ended)
+
+    async def stop_postgres(self) -> None:
+        """As `pg_ctl stop -m immediate`."""
+        await in_lasting_thread(self.postgres.stop_immediately)
+
+    async def start_postgres(self) -> None:
+        """Start it; returns when it answers."""
+        await in_lasting_thread(self.postgres.start)
+
+    # -- health ----------------------------------------------------------------------------------
+
+    async def mend(self) -> None:
+        """Everything runs again, whatever a trial left behind."""
+        if self.broker.running():
+            self.broker.resume()
+        await self.start_broker()
+        await self.start_postgres()
+        for service in self.stack.services:
+            if service.alive():
+                service.resume()
+        await revived(self.stack.services)
+
+
+def keys_of(rows: Sequence[Row]) -> list[str]:
+    """The producers' hashes of these entries of the log."""
+    return [json.loads(row["body"])["hash"] for row in rows]
+
+
+async def not_ready_within(url: str, within: float) -> tuple[float, dict[str, str]] | None:
+    """Ask `/readyz` until it says no; returns after how many seconds, and what is missing. None if it never did."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with httpx.AsyncClient(base_url=url, timeout=2) as http:
+        while loop.time() - began < within:
+            answer = await http.get("/readyz")
+            if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                return loop.time() - began, answer.json()["missing"]
+            await asyncio.sleep(0.02)
+    return None

@@ -73,6 +73,10 @@ asyncapi: .venv/.installed ## Write the services' AsyncAPI documents from the co
 test: lint ## Lint, then run all tests (ARGS="-k feed" for some)
 	@$(BIN)/pytest $(ARGS)
 
+.PHONY: bench-fanout
+bench-fanout: .venv/.installed ## Measure what a delivery costs, beside a bare C loop (ARGS="--sockets 1000 --rate 20")
+	@$(BIN)/python -m tests.bench.fanout $(ARGS)
+
 .PHONY: clean
 clean: ## Remove caches and local data (not .venv)
 	@if [ -e .data/up.lock ] && ! flock --nonblock .data/up.lock true; then echo "stop 'make up' first" >&2; exit 1; fi

@@ -27,6 +27,14 @@ async def sqlite_database(sqlite_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
+async def postgres_database(postgres_url: str) -> AsyncIterator[Database]:
+    """A second database beside the first."""
+    async with Database.open(postgres_url) as database:
+        await migrate(database, PACKAGE)
+        yield database
+
+
+@pytest.fixture
 def store(database: Database) -> SignalStore:
     return SignalStore(database)
 

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from signal import SIGINT, SIGTERM, default_int_handler
+from signal import signal as on_signal
 from urllib.parse import unquote, urlsplit
 
 import pika
@@ -211,6 +213,8 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     """Publish, and say what was confirmed."""
+    for number in (SIGINT, SIGTERM):
+        on_signal(number, default_int_handler)  # a shell's background job would ignore SIGINT
     chosen = options()
     found = crossings(prices())
     total = chosen.count if chosen.loop or chosen.count else len(found)

@@ -18,11 +18,12 @@ from tiercast_local.private_servers import private_rabbitmq
 
 @dataclass(frozen=True)
 class Broker:
-    """A running RabbitMQ; `stop` ends it if we started it."""
+    """A running RabbitMQ. If we started it, `stop` ends it and `running` tells whether it still lives."""
 
     url: str
     description: str
-    stop: Callable[[], None]
+    stop: Callable[[], None] = lambda: None
+    running: Callable[[], bool] = lambda: True
 
 
 def find_broker(data: Path, previous_url: str | None, environ: Mapping[str, str] = os.environ) -> Broker:
@@ -33,12 +34,12 @@ def find_broker(data: Path, previous_url: str | None, environ: Mapping[str, str]
     """
     if told := environ.get("AMQP_URL"):
         _require_reachable(told)
-        return Broker(told, "the broker of AMQP_URL", lambda: None)
+        return Broker(told, "the broker of AMQP_URL")
     if docker_engine.answers() and (container := _container()):
         return container
     node = private_rabbitmq(data / "rabbitmq", variable="AMQP_URL", port=_port(environ, previous_url))
     node.start()
-    return Broker(node.url, f"private RabbitMQ {node.version()}, data in {node.directory}", node.stop)
+    return Broker(node.url, f"private RabbitMQ {node.version()}, data in {node.directory}", node.stop, node.running)
 
 
 def without_password(url: str) -> str:

@@ -23,6 +23,7 @@ from tiercast_local.supervisor import Program, Supervisor
 from tiercast_local.users import TIER_NAMES, make_token, set_tier
 
 READY_WITHIN = 60.0  # seconds for all services together
+BROKER_CHECK = 0.5  # seconds between two looks at whether it lives
 
 
 def up(environ: Mapping[str, str] = os.environ) -> None:
@@ -54,17 +55,20 @@ def _run_services(broker: Broker, data: Path, environ: Mapping[str, str]) -> Non
     env = _service_environment(environ, values)
     _say("starting the services")
     programs = [Program(service.name, [service.command, "serve"], env) for service in SERVICES]
-    asyncio.run(Supervisor(programs).run(_announce(values, broker)))
+    asyncio.run(Supervisor(programs).run(_announce_and_watch(values, broker)))
 
 
-async def _announce(values: Mapping[str, str], broker: Broker) -> None:
-    """Wait until all services are ready, then print the summary."""
+async def _announce_and_watch(values: Mapping[str, str], broker: Broker) -> None:
+    """Wait until all services are ready, print the summary, and raise when the broker ends."""
     deadline = time.monotonic() + READY_WITHIN
     async with httpx.AsyncClient(verify=False, timeout=2) as http:
         for service in SERVICES:
             await _await_ready(http, service, url(service, values), deadline)
     tokens = await asyncio.to_thread(_tokens, values)
     print(summary(values, broker, tokens), flush=True)
+    while broker.running():  # noqa: ASYNC110 -- a process that ends sets no event of ours
+        await asyncio.sleep(BROKER_CHECK)
+    raise LocalError(f"the broker ended ({broker.description})")
 
 
 async def _await_ready(http: httpx.AsyncClient, service: LocalService, address: str, deadline: float) -> None:

@@ -64,6 +64,23 @@ def processes_of(data: Path) -> list[str]:
     return found
 
 
+def child_of(parent: subprocess.Popen[bytes], command: bytes) -> int:
+    """The id of the one child whose command line holds some words."""
+    (found,) = (
+        int(process.name)
+        for process in Path("/proc").glob("[0-9]*")
+        if parent_of(process) == str(parent.pid) and command in (process / "cmdline").read_bytes()
+    )
+    return found
+
+
+def parent_of(process: Path) -> str:
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[1]
+    except OSError:
+        return ""
+
+
 def test_everything_starts_with_a_broker_of_its_own_and_stops_at_ctrl_c(tmp_path: Path) -> None:
     data, output = tmp_path / "data", tmp_path / "output"
     env = environment(data)
@@ -92,26 +109,24 @@ def test_everything_starts_with_a_broker_of_its_own_and_stops_at_ctrl_c(tmp_path
     assert "Traceback" not in output.read_text()
 
 
+def test_a_broker_that_dies_is_told_and_everything_stops(tmp_path: Path) -> None:
+    data, output = tmp_path / "data", tmp_path / "output"
+    with running(environment(data), output) as up:
+        os.kill(child_of(up, b"beam.smp"), signal.SIGKILL)
+        assert up.wait(30) == 1
+
+    assert "tiercast: the broker ended (private RabbitMQ" in output.read_text()
+    assert processes_of(data) == []
+
+
 def test_a_service_that_dies_is_named_and_everything_else_stops(tmp_path: Path, amqp_url: str) -> None:
     data, output = tmp_path / "data", tmp_path / "output"
     with running(environment(data, AMQP_URL=amqp_url), output) as up:
-        (gateway,) = (
-            int(path.name)
-            for path in Path("/proc").glob("[0-9]*")
-            if str(up.pid) in parent_of(path) and b"tiercast-gateway" in (path / "cmdline").read_bytes()
-        )
-        os.kill(gateway, signal.SIGKILL)
+        os.kill(child_of(up, b"tiercast-gateway"), signal.SIGKILL)
         assert up.wait(30) == 1
 
     assert "tiercast: gateway ended with status -9" in output.read_text()
     assert processes_of(data) == []
-
-
-def parent_of(process: Path) -> str:
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()[1]
-    except OSError:
-        return ""
 
 
 def test_a_told_broker_that_is_away_is_said_so(tmp_path: Path) -> None:

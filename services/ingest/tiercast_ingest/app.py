@@ -17,6 +17,7 @@ from tiercast_ingest.delivery import MessageHandler
 from tiercast_ingest.domain.settlement import Stored, Submission
 from tiercast_ingest.inbound import Inbound
 from tiercast_ingest.intake import Intake
+from tiercast_ingest.ledger_api import ledger_router
 from tiercast_ingest.log_api import log_router
 from tiercast_ingest.metrics import IngestMetrics
 from tiercast_ingest.settings import IngestSettings
@@ -107,6 +108,7 @@ def http_app(
     app.include_router(batch_router(intake, keys))
     app.include_router(sync_health_router(watch.database_problem))
     app.include_router(log_router(store, settings.service_key))
+    app.include_router(ledger_router(store, settings.service_key))
     return app
 
 

@@ -2,16 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from sqlalchemy import update
 from sqlmodel import col
 
-from tiercast_ingest import ledger
+from tiercast_ingest import ledger, ledger_lines
 from tiercast_ingest.app import MIGRATE, PACKAGE
+from tiercast_ingest.archive import archive
+from tiercast_ingest.domain.chain_walk import Verdict
 from tiercast_ingest.settings import DatabaseSettings
 from tiercast_ingest.store import SignalStore
 from tiercast_ingest.tables import SignalLogHead, SignalLogPublisher
+from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.eventlog.database import Database
 from tiercast_shared.eventlog.head import lock_head
 from tiercast_shared.eventlog.migrations import migrate, require_migrated
@@ -31,10 +36,26 @@ async def migrate_database(settings: DatabaseSettings) -> str:
         return await migrate(database, PACKAGE)
 
 
-async def verify_ledger(settings: DatabaseSettings) -> ledger.Verdict:
-    """Recompute both chains."""
+async def verify_ledger(settings: DatabaseSettings, start: int = 1, end: int = ledger.MAX_POSITION) -> Verdict:
+    """Recompute both chains from position `start` to `end`."""
     async with migrated_database(settings) as database:
-        return await ledger.verify(SignalStore(database))
+        return (await ledger.verify_range(SignalStore(database), start, end)).verdict
+
+
+async def export_ledger(settings: DatabaseSettings, feed: Feed, out: BinaryIO) -> int:
+    """Write the whole chain of `feed` to `out` as lines of JSON; returns how many lines."""
+    count = 0
+    async with migrated_database(settings) as database:
+        async for line in ledger_lines.lines(SignalStore(database), feed):
+            out.write(line)
+            count += 1
+    return count
+
+
+async def archive_ledger(settings: DatabaseSettings, before: int, out: Path) -> int:
+    """Move all entries before position `before` to a new file; returns how many."""
+    async with migrated_database(settings) as database:
+        return await archive(database, before, out)
 
 
 async def rotate_epoch(settings: DatabaseSettings) -> tuple[str, str]:

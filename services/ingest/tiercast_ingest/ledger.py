@@ -1,80 +1,67 @@
-"""Checks the log against its hash chains."""
+"""Checks the log against its hash chains, as much of it at a time as is asked for."""
 
 from dataclasses import dataclass
 
-from tiercast_ingest.domain.settlement import LogEnd
-from tiercast_ingest.store import SignalStore
-from tiercast_ingest.tables import SignalLogEntry, SignalLogHead
-from tiercast_shared.eventlog.chain import GENESIS, link
+from tiercast_ingest.domain.chain_walk import Break, ChainEnds, ChainWalk, Verdict
+from tiercast_ingest.ledger_store import LedgerStore
+from tiercast_ingest.tables import SignalLogHead
 
 PAGE = 1000
+MAX_POSITION = 2**53
+"""Positions are JSON numbers, and larger ones are not exact in every reader."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a walk along the log found."""
+class Verification:
+    """The verdict on entries `start` to `end`; the link before `start` was taken for right."""
 
-    entries: int
-    standard_entries: int
-    broken_at: int | None = None
-    """First position at which something is wrong."""
-    problem: str | None = None
+    head: SignalLogHead
+    start: int
+    end: int
+    verdict: Verdict
 
 
-async def verify(store: SignalStore) -> Verdict:
-    """Walk the whole log as it is now and recompute both chains.
+async def verify(store: LedgerStore) -> Verdict:
+    """Recompute both chains over all that the log holds now.
 
     Raises:
         StorageUnavailable: the database is away.
     """
+    return (await verify_range(store)).verdict
+
+
+async def verify_range(
+    store: LedgerStore, start: int = 1, end: int = MAX_POSITION, *, most: int = MAX_POSITION
+) -> Verification:
+    """Recompute both chains from position `start` to `end`, at most `most` entries of what the log holds now.
+
+    What is archived is left out. If the end of the log is reached, it is compared with the head.
+
+    Raises:
+        StorageUnavailable: the database is away.
+    """
+    while True:
+        found = await _verify(store, start, end, most)
+        if found.verdict.broken_at is None or (await store.whole_head()).floor < found.start:
+            return found
+        # entries were archived meanwhile: once more from where the log begins now
+
+
+async def _verify(store: LedgerStore, start: int, end: int, most: int) -> Verification:
     head = await store.whole_head()
-    end = LogEnd(0, GENESIS, 0, GENESIS, 0.0)
-    while end.seq < head.seq:
-        _, entries = await store.entries_after(end.seq, min(PAGE, head.seq - end.seq))
-        if not entries:
-            return _broken(end, end.seq + 1, "the entry is missing")
-        for entry in entries:
-            expected = _following(end, entry)
-            if problem := _difference(expected, entry):
-                return _broken(end, expected.seq, problem)
-            end = expected
-    if problem := _difference_of_head(end, head):
-        return _broken(end, end.seq, problem)
-    return Verdict(end.seq, end.standard_seq)
+    first = min(max(start, head.floor + 1), head.seq + 1)
+    last = max(min(end, head.seq, first + most - 1), first - 1)
+    before = await store.ends_at(first - 1)
+    if before is None:
+        missing = Break(first - 1, "the entry is missing")
+        return Verification(head, first, last, Verdict(0, 0, missing, missing))
+    walk = ChainWalk(before)
+    while walk.ends.seq < last and (page := await store.linked_between(walk.ends.seq, last, PAGE)):
+        for entry in page:
+            walk.follow(entry)
+    walk.arrive(last, _ends(head) if last == head.seq else None)
+    return Verification(head, first, last, walk.verdict)
 
 
-def _following(end: LogEnd, entry: SignalLogEntry) -> LogEnd:
-    standard = entry.standard_seq is not None
-    return LogEnd(
-        seq=end.seq + 1,
-        chain=link(end.chain, entry.body),
-        standard_seq=end.standard_seq + standard,
-        standard_chain=link(end.standard_chain, entry.body) if standard else end.standard_chain,
-        server_timestamp=0.0,
-    )
-
-
-def _difference(expected: LogEnd, entry: SignalLogEntry) -> str | None:
-    if entry.seq != expected.seq:
-        return f"the entry is missing, {entry.seq} follows"
-    if entry.chain != expected.chain:
-        return "the link of the chain of all signals does not follow from the body"
-    if entry.standard_seq is None:
-        return None
-    if entry.standard_seq != expected.standard_seq:
-        return f"the position in the standard feed is {entry.standard_seq}, expected {expected.standard_seq}"
-    if entry.standard_chain != expected.standard_chain:
-        return "the link of the chain of standard signals does not follow from the body"
-    return None
-
-
-def _difference_of_head(end: LogEnd, head: SignalLogHead) -> str | None:
-    if head.chain != end.chain:
-        return "the head holds another link of the chain of all signals"
-    if (head.standard_seq, head.standard_chain) != (end.standard_seq, end.standard_chain):
-        return "the head holds another end of the chain of standard signals"
-    return None
-
-
-def _broken(end: LogEnd, seq: int, problem: str) -> Verdict:
-    return Verdict(end.seq, end.standard_seq, seq, problem)
+def _ends(head: SignalLogHead) -> ChainEnds:
+    return ChainEnds(head.seq, head.chain, head.standard_seq, head.standard_chain)

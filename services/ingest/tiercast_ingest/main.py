@@ -6,6 +6,7 @@ from tiercast_ingest import commands
 from tiercast_ingest.app import serve as serve_until_stopped
 from tiercast_ingest.command_line import run
 from tiercast_ingest.dead_commands import dead
+from tiercast_ingest.ledger_commands import ledger
 from tiercast_ingest.settings import DatabaseSettings, IngestSettings
 from tiercast_shared.observability import configure_logging
 from tiercast_shared.settings import load_settings
@@ -17,7 +18,6 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-ledger = typer.Typer(help="The signal log's hash chains.", no_args_is_help=True, rich_markup_mode=None)
 epoch = typer.Typer(help="The signal log's life.", no_args_is_help=True, rich_markup_mode=None)
 main.add_typer(dead, name="dead")
 main.add_typer(ledger, name="ledger")
@@ -37,16 +37,6 @@ def migrate() -> None:
     """Create or upgrade the tables; running it again changes nothing."""
     revision = run(commands.migrate_database(load_settings(DatabaseSettings)))
     typer.echo(f"the database is at revision {revision}")
-
-
-@ledger.command("verify")
-def verify() -> None:
-    """Recompute both hash chains; exits with 1 and names the first position that is wrong."""
-    verdict = run(commands.verify_ledger(load_settings(DatabaseSettings)))
-    if verdict.broken_at is not None:
-        typer.echo(f"broken at seq {verdict.broken_at}: {verdict.problem}", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"ok: {verdict.entries} signals, {verdict.standard_entries} of them in the standard feed")
 
 
 @epoch.command("rotate")

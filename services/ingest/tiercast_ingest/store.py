@@ -8,9 +8,9 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from tiercast_ingest.domain.settlement import Entry
+from tiercast_ingest.ledger_store import LedgerStore
 from tiercast_ingest.tables import SignalLogEntry, SignalLogHead, SignalLogPublisher
 from tiercast_shared.contracts.signals import SIGNAL_PUBLISHED, Feed
-from tiercast_shared.eventlog.database import Database
 from tiercast_shared.eventlog.models import HEAD_ID, Head
 from tiercast_shared.eventlog.publication import Publication, read_publication
 from tiercast_shared.eventlog.publisher import LogEvent
@@ -37,21 +37,13 @@ def event_of(entry: Entry | SignalLogEntry) -> LogEvent:
     )
 
 
-class SignalStore:
-    """What is in the database. All methods raise `StorageUnavailable` while it is away."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class SignalStore(LedgerStore):
+    """The log as entries and as events, and what `LedgerStore` says of its chains. All raise `StorageUnavailable`."""
 
     async def head(self) -> Head:
         """Where the log ends."""
         row = await self.whole_head()
         return Head(row.epoch, row.seq)
-
-    async def whole_head(self) -> SignalLogHead:
-        """The head row."""
-        async with self._database.reading() as session:
-            return (await session.exec(select(SignalLogHead).where(SignalLogHead.id == HEAD_ID))).one()
 
     async def entries_after(
         self, seq: int, limit: int, feed: Feed = Feed.ALL

@@ -1,7 +1,7 @@
 """Tables of the ingest database. `migrations/` creates them."""
 
 from sqlalchemy import UniqueConstraint
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from tiercast_shared.eventlog.models import BigInt, EntryColumns, HeadColumns, PublisherColumns
 
@@ -41,9 +41,40 @@ class SignalLogHead(HeadColumns, table=True):
     standard_chain: bytes
     server_timestamp: float
     """That of the last signal, Unix seconds."""
+    floor: int = Field(default=0, sa_type=BigInt)
+    """Position of the last entry that was archived: the log holds only what follows. 0 while it is whole."""
 
 
 class SignalLogPublisher(PublisherColumns, table=True):
     """How far the signal log is published, and by whom."""
 
     __tablename__ = "signal_log_publisher"
+
+
+class SignalLogCheckpoint(SQLModel, table=True):
+    """Where both chains stood at the last entry of an archive: verification goes on from there."""
+
+    __tablename__ = "signal_log_checkpoint"
+
+    seq: int = Field(sa_type=BigInt, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    chain: bytes
+    standard_seq: int = Field(sa_type=BigInt)
+    standard_chain: bytes
+    archived_at: float
+    """Unix seconds."""
+
+
+class ArchivedSignal(SQLModel, table=True):
+    """What remains of an archived entry: its names, so that the same signal is not stored a second time."""
+
+    __tablename__ = "signal_log_archived"
+    __table_args__ = (
+        UniqueConstraint("producer", "signal_id", name="uq_signal_log_archived_producer_signal_id"),
+        UniqueConstraint("id", name="uq_signal_log_archived_id"),
+    )
+
+    seq: int = Field(sa_type=BigInt, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    producer: str
+    signal_id: str
+    id: str
+    fingerprint: bytes

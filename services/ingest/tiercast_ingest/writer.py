@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from tiercast_ingest.domain.settlement import Entry, Key, Known, LogEnd, Settlement, Stored, Submission
 from tiercast_ingest.store import event_of
-from tiercast_ingest.tables import SignalLogEntry, SignalLogHead
+from tiercast_ingest.tables import ArchivedSignal, SignalLogEntry, SignalLogHead
 from tiercast_shared.eventlog.database import ConnectionLost, Database
 from tiercast_shared.eventlog.head import lock_head
 from tiercast_shared.eventlog.models import Head
@@ -50,7 +50,10 @@ class SignalWriter:
     async def _commit(self, batch: Sequence[Submission]) -> list[Stored | Exception]:
         async with self._database.writing() as session:
             head = await lock_head(session, SignalLogHead)
-            settlement = Settlement(_end(head), await _known(session, batch), self._clock())
+            known = await _known(session, batch, SignalLogEntry)
+            if head.floor:
+                known = await _known(session, batch, ArchivedSignal) | known
+            settlement = Settlement(_end(head), known, self._clock())
             outcomes: list[Stored | Exception] = [settlement.settle(submission) for submission in batch]
             if settlement.entries:
                 await session.exec(insert(SIGNAL_LOG), params=[_row(entry) for entry in settlement.entries])
@@ -61,15 +64,17 @@ class SignalWriter:
         return outcomes
 
 
-async def _known(session: AsyncSession, batch: Iterable[Submission]) -> dict[Key, Known]:
+async def _known(
+    session: AsyncSession, batch: Iterable[Submission], row: type[SignalLogEntry | ArchivedSignal]
+) -> dict[Key, Known]:
     names: dict[str, list[str]] = defaultdict(list)
     for submission in batch:
         names[submission.producer].append(submission.signal.content.signal_id)
     known: dict[Key, Known] = {}
     for producer, signal_ids in names.items():
-        statement = select(
-            SignalLogEntry.signal_id, SignalLogEntry.id, SignalLogEntry.fingerprint, SignalLogEntry.seq
-        ).where(SignalLogEntry.producer == producer, col(SignalLogEntry.signal_id).in_(_padded(signal_ids)))
+        statement = select(row.signal_id, row.id, row.fingerprint, row.seq).where(
+            row.producer == producer, col(row.signal_id).in_(_padded(signal_ids))
+        )
         for signal_id, wire_id, fingerprint, seq in await session.exec(statement):
             known[producer, signal_id] = Known(wire_id, fingerprint, seq)
     return known

@@ -99,4 +99,8 @@ class SignalLogPage(Contract):
     epoch: Epoch
     head: Seq
     standard_head: Seq
+    floor: Seq = Field(
+        default=0,
+        description="Entries up to this position are archived: what was asked for from below it is not complete any more.",
+    )
     entries: list[SignalLogEntry]

@@ -130,6 +130,12 @@ class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types 
             self.buffer_updated(size)
             rest = rest[size:]
 
+    def buffer_updated(self, nbytes: int) -> None:
+        """Data came. On a broken frame picows closes by itself and tells nobody: the connection leaves the hub in the same step."""
+        super().buffer_updated(nbytes)
+        if self.listener is not None and self.transport.is_close_frame_sent:
+            self.listener.left()
+
 
 class Listener(WSListener):
     """One socket: WebSocket messages in, frames out."""
@@ -216,6 +222,12 @@ class Listener(WSListener):
         if self._transport is not None:
             self._transport.send_ping()
         return alive
+
+    def left(self) -> None:
+        """A close frame was sent, by whomever: nothing may follow it."""
+        if self.connection is not None and self.connection.state is not State.CLOSED:
+            self._sessions.lost(self.connection)
+            asyncio.get_running_loop().call_later(self._close_seconds, self.abort)
 
     def abort(self) -> None:
         """Disconnect at once. What the client has not read is lost; waiting for it could take for ever."""

@@ -114,7 +114,7 @@ class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types 
             None,
             None,
             WSAutoPingStrategy.PING_WHEN_IDLE,
-            True,
+            False,  # automatic pongs would answer a PING with reserved bits too
             MAX_MESSAGE_BYTES,
             None,
             2048,
@@ -267,6 +267,8 @@ class Listener(WSListener):
             self._closed_by_client(transport, frame)
         elif kind == WSMsgType.PONG or transport.is_close_frame_sent:
             return
+        elif kind == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.BINARY:
             self._fail(CloseCode.UNSUPPORTED_DATA, "messages are JSON text")
         else:

@@ -69,9 +69,12 @@ schemas: .venv/.installed ## Write the JSON Schemas of all messages from the cod
 asyncapi: .venv/.installed ## Write the services' AsyncAPI documents from the code
 	@$(BIN)/python -m docs.asyncapi.generate
 
+# Tests wait for processes more than they compute; a worker is a process with servers of its own and whole files to run.
+WORKERS ?= 3
+
 .PHONY: test
 test: lint ## Lint, then run all tests (ARGS="-k feed" for some)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: bench-fanout
 bench-fanout: .venv/.installed ## Measure what a delivery costs, beside a bare C loop (ARGS="--sockets 1000 --rate 20")

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[BACKENDS].close()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker's summary goes home with it (pytest-xdist)."""
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["backends"] = session.config.stash[BACKENDS].summary
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    summary = node.config.stash[BACKENDS].summary
+    summary += [line for line in getattr(node, "workeroutput", {}).get("backends", []) if line not in summary]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

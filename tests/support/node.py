@@ -1,10 +1,13 @@
 """Node for tests that speak JavaScript: the machine's, else one from a wheel in our own environment."""
 
+import fcntl
 import hashlib
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,6 +18,14 @@ ENVIRONMENT = Path(sys.executable).parent
 
 class NodeFailed(AssertionError):
     """Node, npm or a script failed; what it printed is in the text."""
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Keep other processes of the same test run out of the block."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Node:
@@ -29,6 +40,10 @@ class Node:
 
     def install_packages(self, project: Path) -> None:
         """Install exactly what the project's lock file names, once for each state of that file."""
+        with alone(project / ".installing"):
+            self._install_packages(project)
+
+    def _install_packages(self, project: Path) -> None:
         stamp = project / "node_modules" / ".installed"
         wanted = hashlib.sha256((project / "package-lock.json").read_bytes()).hexdigest()
         if stamp.exists() and stamp.read_text() == wanted:
@@ -51,7 +66,8 @@ def find_node() -> Node:
         if _usable(directory):
             return Node(directory)
     uv = ENVIRONMENT / "uv"
-    run([uv, "pip", "install", "--quiet", "--python", sys.executable, "--require-hashes", "-r", LOCK], timeout=300)
+    with alone(ENVIRONMENT / ".installing"):
+        run([uv, "pip", "install", "--quiet", "--python", sys.executable, "--require-hashes", "-r", LOCK], timeout=300)
     if not _usable(ENVIRONMENT):
         raise NodeFailed(f"no Node {OLDEST} or newer on PATH, and the one of {LOCK.name} does not run here")
     return Node(ENVIRONMENT)

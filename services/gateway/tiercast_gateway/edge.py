@@ -310,13 +310,18 @@ class Listener(WSListener):
         if self.connection is not None:
             self._sessions.lost(self.connection)
         if not transport.is_close_frame_sent:
-            code = frame.get_close_code() if frame.payload_size >= 2 else WSCloseCode.OK
-            transport.send_close(code)
+            code = frame.get_close_code() if frame.payload_size else WSCloseCode.OK
+            transport.send_close(code if _may_be_sent(code) else WSCloseCode.PROTOCOL_ERROR)
         transport.disconnect()
 
 
 def _nowhere(frames: bytes) -> int:
     return len(frames)  # the socket is gone
+
+
+def _may_be_sent(code: int) -> bool:
+    """Whether a close frame may hold `code` (RFC 6455, section 7.4, and its registry); picows lets some others pass."""
+    return 3000 <= code < 5000 or (1000 <= code <= 1014 and code not in {1004, 1005, 1006})
 
 
 def find_token(headers: Mapping[str, str], query: Mapping[str, list[str]]) -> str | None:

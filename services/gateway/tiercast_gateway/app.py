@@ -26,6 +26,7 @@ from tiercast_gateway.heartbeat import heartbeat, sweep
 from tiercast_gateway.history import History
 from tiercast_gateway.http_protocol import HeadTimeoutProtocol
 from tiercast_gateway.hub import Hub
+from tiercast_gateway.ledger import ledger_router
 from tiercast_gateway.metrics import GatewayMetrics, StateCollector, build_info
 from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.refill import SignalRefill
@@ -37,6 +38,7 @@ from tiercast_gateway.streams import Streams
 from tiercast_gateway.tier_cache import KnownTier, TierCache
 from tiercast_gateway.tier_sync import TierSync
 from tiercast_gateway.upstream import Upstream
+from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.health import ReadinessChecks, health_router
 from tiercast_shared.observability import get_logger, metrics_server
 from tiercast_shared.serving import background, server_config
@@ -135,10 +137,9 @@ class Gateway:
         app.include_router(health_router(checks))
         app.include_router(stats_router(self.sessions))
         caller = caller_dependency(self.verifier.verify, self.tiers, self.tier_sync, self.settings.entitlements)
-        history = History(
-            self.feed, self.missed, lambda user: self.settings.entitlements[self.tiers.tier_of(user)].feed
-        )
+        history = History(self.feed, self.missed, self._feed_now)
         app.include_router(signals_router(history, self.streams, caller))
+        app.include_router(ledger_router(self.ingest, self._feed_now, caller))
         return app
 
     async def run(self) -> None:
@@ -171,6 +172,9 @@ class Gateway:
             log.info("gateway starting", port=settings.port, metrics_port=settings.metrics_port, replica=self.replica)
             await DrainingServer(config, self.drain).serve()
             log.info("gateway stopped", replica=self.replica)
+
+    def _feed_now(self, user_id: str) -> Feed:
+        return self.settings.entitlements[self.tiers.tier_of(user_id)].feed
 
     def _applied(self, applied: Applied) -> None:
         self.metrics.applied(applied)

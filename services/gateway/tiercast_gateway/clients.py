@@ -85,8 +85,10 @@ class ServiceClient:
         """Close its connections."""
         await self._http.aclose()
 
-    async def _ask(self, method: str, path: str, read: Callable[[bytes], Answer], **options: Any) -> Answer:
-        """What `read` makes of the body of a 200.
+    async def _ask(
+        self, method: str, path: str, read: Callable[[bytes], Answer], *, missing: tuple[int, ...] = (), **options: Any
+    ) -> Answer:
+        """What `read` makes of the body of a 200, or of `null` for an answer that says that there is none.
 
         Raises:
             Unavailable: anything else came, or nothing, or it was not understood.
@@ -95,6 +97,8 @@ class ServiceClient:
             response = await self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise Unavailable(f"{self._url}{path}: {type(error).__name__} {error}") from error
+        if response.status_code in missing:
+            return read(b"null")
         if response.status_code != httpx.codes.OK:
             raise Unavailable(f"{self._url}{path}: {response.status_code} {response.text[:200]}")
         try:
@@ -115,6 +119,18 @@ class IngestClient(ServiceClient):
         """The last standard entries below `position`, in order."""
         params = {"before": position, "limit": limit, "feed": Feed.STANDARD.value}
         return await self._ask("GET", "/api/v1/log", LogPage.read, params=params)
+
+    async def entry(self, signal_id: str) -> dict[str, Any] | None:
+        """One entry with what proves its place (a `SignalProof`, parsed); None if there is none, or none any more."""
+        found = await self._ask(
+            "GET", f"/api/v1/log/{signal_id}", orjson.loads, missing=(httpx.codes.NOT_FOUND, httpx.codes.GONE)
+        )
+        return dict(found) if found is not None else None
+
+    async def ledger(self, feed: Feed, after: int) -> bytes:
+        """Lines of `feed`'s chain after a position of that feed; none at its end."""
+        params = {"feed": feed.value, "after": after}
+        return await self._ask("GET", "/api/v1/ledger/entries", bytes, params=params)
 
 
 class TiersClient(ServiceClient):

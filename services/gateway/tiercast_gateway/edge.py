@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
 from picows import (
-    WSCloseCode,
     WSFrame,
     WSListener,
     WSMsgType,
@@ -83,8 +82,9 @@ class Edge:
         path, _, query = request.path.decode("latin-1").partition("?")
         if path != PATH:
             return _refuse(HTTPStatus.NOT_FOUND, f"WebSockets are served at {PATH}")
-        origin = request.headers.get("origin")
-        if origin is not None and origin not in self._allowed_origins:
+        if not self._allowed_origins.issuperset(
+            request.headers.getall("origin", [])
+        ):  # a browser names one, others none
             return _refuse(HTTPStatus.FORBIDDEN, "this Origin is not allowed (GATEWAY_ALLOWED_ORIGINS)")
         refusal = self._refusal()
         if refusal is not None:
@@ -310,8 +310,8 @@ class Listener(WSListener):
         if self.connection is not None:
             self._sessions.lost(self.connection)
         if not transport.is_close_frame_sent:
-            code = frame.get_close_code() if frame.payload_size else WSCloseCode.OK
-            transport.send_close(code if _may_be_sent(code) else WSCloseCode.PROTOCOL_ERROR)
+            code = int.from_bytes(frame.get_payload_as_bytes()[:2]) if frame.payload_size else CloseCode.NORMAL
+            transport.send_close(code if _may_be_sent(code) else CloseCode.PROTOCOL_ERROR)  # type: ignore[arg-type] # any integer
         transport.disconnect()
 
 

@@ -86,6 +86,8 @@ class Edge:
             request.headers.getall("origin", [])
         ):  # a browser names one, others none
             return _refuse(HTTPStatus.FORBIDDEN, "this Origin is not allowed (GATEWAY_ALLOWED_ORIGINS)")
+        if request.headers.get("sec-websocket-version") != "13":  # picows would take two drafts as well
+            return _refuse(HTTPStatus.UPGRADE_REQUIRED, "this is version 13", {"Sec-WebSocket-Version": "13"})
         refusal = self._refusal()
         if refusal is not None:
             return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, refusal, {"Retry-After": "1"})

@@ -9,8 +9,12 @@ begins.
 
     link(0) = 32 zero bytes;  link(n) = SHA-256(link(n-1) ‖ SHA-256(body(n)))
 
+Where a line says what the producer hashed (`hashed_text`), or `--texts` does (a file of proofs, one JSON object a line), the signal
+is compared with that text, and the text with the signal's `hash`.
+
 A chain that holds shows that nothing was changed, left out or moved *within* this export. That it is the one you were shown before
-is shown by `--known`: write down the last line's `seq` and `link` each time, and give them the next time.
+is shown by `--known`: write down the last line's `seq` and `link` each time, and give them the next time. An export may then also
+begin right after a position that is known.
 
 Exit status: 0 the chain holds, 1 it is broken (the first wrong `seq` is named), 2 the file cannot be read.
 """
@@ -62,6 +66,17 @@ class Report:
     """Signals whose producer's hash was checked."""
 
 
+@dataclass
+class Entry:
+    """One line of an export."""
+
+    seq: int
+    body: "str | None"
+    """None in a checkpoint."""
+    link: bytes
+    hashed_text: "str | None"
+
+
 def verify(lines: Iterable[str], known: Mapping[int, bytes], texts: Mapping[str, str]) -> Report:
     """Walk the chain in `lines`. `known` are links noted earlier, by position; `texts` what producers hashed, by the signal's id.
 
@@ -71,33 +86,38 @@ def verify(lines: Iterable[str], known: Mapping[int, bytes], texts: Mapping[str,
     """
     report = Report()
     for number, line in enumerate(lines, 1):
-        seq, body, link = parse(line, number)
-        if body is None and number == 1:
-            report.begins, report.link = seq, link
-        elif body is None:
+        entry = parse(line, number)
+        if number == 1 and entry.body is None:
+            report.begins, report.link = entry.seq, entry.link
+        elif entry.body is None:
             raise Unreadable(f"line {number}: a checkpoint can only be the first line")
         else:
-            check_link(report, seq, body, link)
-            report.texts += check_text(seq, body, texts)
-        report.seq = seq
-        if known.get(seq, link) != link:
-            raise Broken(seq, f"the link is {link.hex()}, and {known[seq].hex()} was known: history was rewritten")
+            if number == 1 and entry.seq - 1 in known:
+                report.begins = report.seq = entry.seq - 1
+                report.link = known[report.begins]
+            check_link(report, entry.seq, entry.body, entry.link)
+            report.texts += check_text(entry.seq, entry.body, entry.hashed_text, texts)
+        report.seq = entry.seq
+        if known.get(entry.seq, entry.link) != entry.link:
+            noted = known[entry.seq].hex()
+            raise Broken(entry.seq, f"the link is {entry.link.hex()}, and {noted} was known: history was rewritten")
     for seq in sorted(known):
         if not max(1, report.begins) <= seq <= report.seq:
             raise Broken(seq, f"a link is known, and the export holds only {report.begins + 1} to {report.seq}")
     return report
 
 
-def parse(line: str, number: int) -> tuple[int, "str | None", bytes]:
-    """Position, body (None in a checkpoint) and link of one line."""
+def parse(line: str, number: int) -> Entry:
+    """One line."""
     try:
-        entry = json.loads(line)
-        seq, body, link = entry["seq"], entry.get("body"), bytes.fromhex(entry["link"])
+        told = json.loads(line)
+        entry = Entry(told["seq"], told.get("body"), bytes.fromhex(told["link"]), told.get("hashed_text"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"line {number}: {type(error).__name__}: {error}") from None
-    if isinstance(seq, bool) or not isinstance(seq, int) or not isinstance(body, (str, type(None))) or len(link) != 32:
+    texts_are_texts = all(isinstance(text, (str, type(None))) for text in (entry.body, entry.hashed_text))
+    if type(entry.seq) is not int or len(entry.link) != 32 or not texts_are_texts:
         raise Unreadable(f'line {number}: not {{"seq": 1, "body": "…", "link": "64 hexadecimal digits"}}')
-    return seq, body, link
+    return entry
 
 
 def check_link(report: Report, seq: int, body: str, link: bytes) -> None:
@@ -110,12 +130,12 @@ def check_link(report: Report, seq: int, body: str, link: bytes) -> None:
     report.link, report.entries = link, report.entries + 1
 
 
-def check_text(seq: int, body: str, texts: Mapping[str, str]) -> bool:
+def check_text(seq: int, body: str, beside: "str | None", texts: Mapping[str, str]) -> bool:
     """The producer hashed what the signal says. False when nobody told what was hashed."""
-    if not texts:
+    if beside is None and not texts:
         return False
     signal = loaded(seq, body)
-    text = texts.get(str(signal.get("id")))
+    text = texts.get(str(signal.get("id")), beside)
     if text is None:
         return False
     if sha256(text.encode()).hexdigest() != signal.get("hash"):
@@ -152,11 +172,11 @@ def known_link(argument: str) -> tuple[int, bytes]:
 
 
 def read_texts(lines: Iterable[str]) -> dict[str, str]:
-    """What was hashed, by the signal's id: each line is a JSON object with `id` and `hashed_text`."""
+    """What was hashed, by the signal's id: each line is a proof, or any JSON object with `id` and `hashed_text`."""
     try:
         proofs = [json.loads(line) for line in lines]
-        return {str(proof["id"]): str(proof["hashed_text"]) for proof in proofs}
-    except (ValueError, KeyError, TypeError) as error:
+        return {str(proof.get("data", proof)["id"]): str(proof["hashed_text"]) for proof in proofs}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"--texts: {type(error).__name__}: {error}") from None
 
 
@@ -196,8 +216,8 @@ def main() -> int:
     except (Unreadable, OSError, UnicodeError) as error:
         print(error, file=sys.stderr)
         return 2
-    since = f" since checkpoint {report.begins}" if report.begins else ""
-    hashes = f", {report.texts} producers' hashes hold" if texts else ""
+    since = f" after {report.begins}" if report.begins else ""
+    hashes = f", {report.texts} producers' hashes hold" if texts or report.texts else ""
     print(f"ok: {report.entries} signals{since} hold{hashes}; last {report.seq}:{report.link.hex()}")
     if report.begins and report.begins not in dict(arguments.known):
         print(f"note: checkpoint {report.begins} comes from the export itself; give the link you know with --known")

@@ -9,12 +9,19 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.support.ingest import Submitter
 from tests.support.producers import hashed_text, premium, standard
+from tiercast_ingest import commands
 from tiercast_ingest.domain.settlement import LogEnd, Settlement, Submission
 from tiercast_ingest.domain.submission import parse
+from tiercast_ingest.settings import DatabaseSettings
+from tiercast_ingest.tables import SignalLogPublisher
+from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.eventlog.chain import GENESIS
+from tiercast_shared.eventlog.lease import PublisherLease
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "verify_ledger.py"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "docs" / "verify_ledger.py"
 START = LogEnd(0, GENESIS, 0, GENESIS, 0.0)
 
 Lines = list[dict]
@@ -76,7 +83,10 @@ class Verifier:
         return str(path)
 
     def __call__(self, lines: Lines, *options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-I", str(SCRIPT), self.file("export.jsonl", lines), *options]
+        return self.run(self.file("export.jsonl", lines), *options)
+
+    def run(self, export: str | Path, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-I", str(SCRIPT), str(export), *options]
         return subprocess.run(command, capture_output=True, encoding="utf-8", env={"PYTHONUTF8": "1"}, check=False)
 
 
@@ -165,9 +175,18 @@ def test_an_archived_log_goes_on_from_its_checkpoint(verify, everything):
     done = verify([checkpoint, *everything[2:]])
     assert done.returncode == 0
     ok, note = done.stdout.splitlines()
-    assert ok.startswith("ok: 3 signals since checkpoint 2 hold; last 5:")
+    assert ok.startswith("ok: 3 signals after 2 hold; last 5:")
     assert note.startswith("note: checkpoint 2 comes from the export itself")
     assert verify([checkpoint, *everything[2:]], "--known", known(checkpoint)).stdout == ok + "\n"
+
+
+def test_an_export_may_begin_right_after_a_known_position(verify, everything):
+    later = everything[3:]
+    assert verify(later).stdout == "broken at seq 1: it is missing, 4 follows\n"
+    done = verify(later, "--known", known(everything[2]))
+    assert done.stdout == f"ok: 2 signals after 3 hold; last {known(everything[4])}\n"
+    assert verify(later, "--known", f"3:{'0' * 64}").stdout.startswith("broken at seq 4:")
+    assert verify(later, "--known", known(everything[1])).stdout == "broken at seq 1: it is missing, 4 follows\n"
 
 
 def test_a_wrong_checkpoint_is_named(verify, everything):
@@ -180,6 +199,20 @@ def test_a_wrong_checkpoint_is_named(verify, everything):
 def test_producers_hashes_are_checked_where_their_texts_are_given(verify, everything, proofs):
     done = verify(everything, "--texts", verify.file("proofs.jsonl", proofs[1:4]))
     assert done.stdout.startswith("ok: 5 signals hold, 3 producers' hashes hold; last 5:")
+
+
+def test_a_proof_as_ingest_gives_it_is_a_text(verify, proofs, everything):
+    golden = json.loads((ROOT / "shared/examples/ledger/signal-proof.standard.json").read_text())
+    line = {"seq": 1, "body": json.dumps(golden["data"])}
+    done = verify(rechained([line]), "--texts", verify.file("proofs.jsonl", [golden, proofs[0]]))
+    assert done.stdout.startswith("ok: 1 signals hold, 1 producers' hashes hold")
+
+
+def test_a_text_that_stands_beside_the_body_is_checked(verify, everything, proofs):
+    told = [line | {"hashed_text": proof["hashed_text"]} for line, proof in zip(everything, proofs, strict=True)]
+    assert verify(told).stdout.startswith("ok: 5 signals hold, 5 producers' hashes hold")
+    told[3]["hashed_text"] = told[2]["hashed_text"]
+    assert verify(told).stdout == "broken at seq 4: the producer's hash is not that of the text\n"
 
 
 def test_a_text_that_the_producer_did_not_hash_is_named(verify, everything, proofs):
@@ -219,6 +252,7 @@ def test_a_signal_that_says_something_else_than_its_producer_hashed_is_named(ver
         '{"seq": 1, "body": 7, "link": "%s"}' % ("0" * 64),
         '{"seq": 1, "body": "x", "link": "00"}',
         '{"seq": 1, "body": "x", "link": "zz"}',
+        '{"seq": 1, "body": "x", "link": "%s", "hashed_text": 1}' % ("0" * 64),
     ],
 )
 def test_what_is_no_export_is_told_from_a_broken_chain(tmp_path, line):
@@ -244,3 +278,29 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
 @pytest.mark.parametrize("noted", ["12", "x:00", "1:zz", f"-1:{'0' * 64}"])
 def test_a_noted_link_that_makes_no_sense_is_refused(verify, everything, noted):
     assert verify(everything, f"--known={noted}").returncode == 2
+
+
+async def test_what_ingest_exports_and_archives_is_verified(verify, submissions, tmp_path):
+    settings = DatabaseSettings.model_validate({"INGEST_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/ingest.db"})
+    await commands.migrate_database(settings)
+    async with commands.migrated_database(settings) as database:
+        await Submitter(database).commit(*submissions)
+        await PublisherLease(database, SignalLogPublisher, "me").take()
+        await PublisherLease(database, SignalLogPublisher, "me").save(
+            len(submissions)
+        )  # only what is published is archived
+
+    async def exported(feed: Feed) -> subprocess.CompletedProcess[str]:
+        with (tmp_path / f"{feed}.jsonl").open("wb") as file:
+            await commands.export_ledger(settings, feed, file)
+        return verify.run(tmp_path / f"{feed}.jsonl")
+
+    assert (await exported(Feed.ALL)).stdout.startswith("ok: 5 signals hold; last 5:")
+    assert (await exported(Feed.STANDARD)).stdout.startswith("ok: 3 signals hold; last 3:")
+    assert await commands.archive_ledger(settings, 4, tmp_path / "archive.jsonl") == 3
+    archived = verify.run(tmp_path / "archive.jsonl")
+    assert archived.stdout.startswith("ok: 3 signals hold, 3 producers' hashes hold; last 3:")
+    end = archived.stdout.rsplit(" ", 1)[1].strip()
+    await exported(Feed.ALL)
+    assert verify.run(tmp_path / "all.jsonl", "--known", end).stdout.startswith("ok: 2 signals after 3 hold; last 5:")
+    assert (await exported(Feed.STANDARD)).stdout.startswith("ok: 1 signals after 2 hold; last 3:")

@@ -10,7 +10,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from tiercast_ingest.delivery import MessageHandler
 from tiercast_ingest.domain.acknowledgements import Acknowledgements
 from tiercast_shared.errors import Rejected, TiercastError
-from tiercast_shared.messaging.broker import BROKER_ERRORS
+from tiercast_shared.messaging.broker import BROKER_ERRORS, told_apart_from_cancellation
 from tiercast_shared.messaging.topology import SIGNALS_INBOUND, declare_inbound
 from tiercast_shared.observability import get_logger
 
@@ -146,7 +146,8 @@ class Consumer:
         while starved < STARVED_PROBES:
             seen = self._deliveries
             await asyncio.sleep(PROBE_SECONDS)
-            queue = await self._channel.queue_declare(SIGNALS_INBOUND, passive=True, timeout=PROBE_TIMEOUT)
+            with told_apart_from_cancellation():
+                queue = await self._channel.queue_declare(SIGNALS_INBOUND, passive=True, timeout=PROBE_TIMEOUT)
             has_room = self.in_flight < self._prefetch
             starved = starved + 1 if queue.message_count and has_room and self._deliveries == seen else 0
         self.end(f"{queue.message_count} messages wait and none is delivered")

@@ -1,8 +1,8 @@
 """Connections to RabbitMQ, and publishing in order with confirms."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -54,6 +54,25 @@ def with_heartbeat(url: str) -> URL:
     return target if "heartbeat" in target.query else target.update_query(heartbeat=str(HEARTBEAT_SECONDS))
 
 
+@contextmanager
+def told_apart_from_cancellation() -> Iterator[None]:
+    """Make a lost connection of a cancellation that is not ours.
+
+    aiormq cancels what waits on a channel that it closes. In a task group such a task would end silently, as if it had been
+    asked to.
+
+    Raises:
+        ConnectionError: the channel was closed under the block.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the channel was closed") from None
+
+
 @asynccontextmanager
 async def connected(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
     """One plain connection, closed at the end; who loses it connects again.
@@ -64,7 +83,12 @@ async def connected(url: str, *, name: str) -> AsyncIterator[AbstractConnection]
     target = with_heartbeat(url)
     connection = await aio_pika.connect(target, timeout=CONNECT_TIMEOUT, client_properties={"connection_name": name})
     try:
-        yield connection
+        with told_apart_from_cancellation():
+            yield connection
+    except RuntimeError as error:
+        if connection.is_closed:  # aiormq's word for using it then
+            raise ConnectionError(f"the connection was closed: {error}") from error
+        raise
     finally:
         await _close(connection)
 
@@ -94,8 +118,9 @@ class Sender:
         Raises:
             AMQPError, OSError, TimeoutError: any subset may have been delivered, and may still be: repeat from the first.
         """
-        async with asyncio.timeout(PUBLISH_TIMEOUT):
-            await asyncio.gather(*await self._write(messages))
+        with told_apart_from_cancellation():
+            async with asyncio.timeout(PUBLISH_TIMEOUT):
+                await asyncio.gather(*await self._write(messages))
 
     async def _write(self, messages: Iterable[tuple[Basic.Properties, bytes]]) -> list[asyncio.Future[Any]]:
         channel = self._channel

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, plus a limit on how long a request's head may take."""
+"""uvicorn's HTTP protocol, plus limits on a request's head: how long it may take, and how large it may be."""
 
 import asyncio
 from typing import Any
@@ -6,13 +6,16 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 5.0
+MAX_HEAD_BYTES = 64 * 1024
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class HeadTimeoutProtocol(HttpToolsProtocol):
-    """Closes a connection whose request head is not complete after 5 s; uvicorn would wait for ever."""
+    """Closes a connection whose request head is not complete after 5 s or 64 KiB; uvicorn would wait and collect for ever."""
 
     head_seconds = HEAD_SECONDS
     _head_deadline: asyncio.TimerHandle | None = None
+    _head_size = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection is there: the head is due."""
@@ -23,6 +26,14 @@ class HeadTimeoutProtocol(HttpToolsProtocol):
         """The connection is gone."""
         self._head_is_there()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request, or of several."""
+        super().data_received(data)
+        self._head_size = self._head_size + len(data) if self._head_deadline is not None else 0
+        if self._head_size > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """The first bytes of a request are there: the rest of its head is due."""

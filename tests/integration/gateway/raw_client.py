@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterable, Mapping
@@ -92,6 +93,7 @@ class RawSocket:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         self.response = b""
+        self.flooded = 0
 
     # -- HTTP ------------------------------------------------------------------------------------
 
@@ -111,6 +113,39 @@ class RawSocket:
         status, answered = self.answer()
         assert (status, answered.get("sec-websocket-accept")) == (101, ACCEPT), self.response
         return self
+
+    def body(self) -> bytes:
+        """Read the body of the response whose head was read."""
+        size = next(
+            int(line.partition(b":")[2])
+            for line in self.response.lower().split(b"\r\n")
+            if line.startswith(b"content-length:")
+        )
+        return self._take(size)
+
+    def trickle(self, data: bytes, *, every: float) -> None:
+        """Send byte by byte until all is sent or the server has had enough."""
+        for byte in data:
+            if self.wait(every):
+                return
+            try:
+                self.send(bytes([byte]))
+            except ConnectionError:
+                return
+
+    def wait(self, seconds: float) -> bool:
+        """Tell whether something, or the end, comes within `seconds`."""
+        return bool(self._buffer or select.select([self._socket], [], [], seconds)[0])
+
+    def flood(self, data: bytes, *, more: bytes, limit: int = 50_000_000) -> None:
+        """Send without end until the server answers, ends the connection, or `limit` bytes are sent; `flooded` counts them."""
+        while self.flooded < limit and not self.wait(0):
+            try:
+                self.send(data)
+            except ConnectionError:
+                return
+            self.flooded += len(data)
+            data = more
 
     # -- frames ----------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from tests.faults.checker import Findings, check
 from tests.faults.client import ResumingClient
 from tests.faults.history import ClientRecord, History, Outcome, TierSetting
 from tests.faults.producers import AmqpTransport, HttpTransport, Producer, make_signal, until
+from tests.faults.results import RESULTS
 from tests.support.services import Service
 from tests.support.stack import Stack
 
@@ -139,8 +140,12 @@ class Arena:
         )
 
     def findings(self, *, grace: float = GRACE) -> Findings:
-        """What the checker says."""
-        return check(self.history, grace=grace)
+        """What the checker says; the history is kept if that is not nothing."""
+        findings = check(self.history, grace=grace)
+        if any(findings.violations.values()):
+            RESULTS.mkdir(parents=True, exist_ok=True)
+            self.history.dump(RESULTS / f"violation-{time.time():.0f}.jsonl")
+        return findings
 
 
 def _pongs(client: ResumingClient) -> int:

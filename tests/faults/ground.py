@@ -24,9 +24,7 @@ Row = asyncpg.Record
 class Ground:
     """A running stack, and what it stands on."""
 
-    def __init__(
-        self, stack: Stack, broker: BreakableBroker, host: VirtualHost, postgres: BreakablePostgres
-    ) -> None:
+    def __init__(self, stack: Stack, broker: BreakableBroker, host: VirtualHost, postgres: BreakablePostgres) -> None:
         self.stack = stack
         self.broker = broker
         self.host = host

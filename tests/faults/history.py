@@ -3,8 +3,10 @@
 Nothing here was asked of the services afterwards. Times are `time.monotonic()` of this process.
 """
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -108,6 +110,20 @@ class History:
         self.submissions: dict[str, Submitted] = {}
         self.tiers: list[TierSetting] = []
         self.clients: list[ClientRecord] = []
+
+    def dump(self, path: Path) -> None:
+        """Write all of it down, one JSON object a line, for whoever looks into a violation."""
+        with path.open("w") as file:
+            for submitted in self.submissions.values():
+                file.write(json.dumps({"submitted": asdict(submitted)}) + "\n")
+            for setting in self.tiers:
+                file.write(json.dumps({"tier": asdict(setting)}) + "\n")
+            for client in self.clients:
+                for session in client.sessions:
+                    told = {name: value for name, value in asdict(session).items() if name not in {"raw", "arrivals"}}
+                    file.write(json.dumps({"client": client.name, "session": told}) + "\n")
+                    for at, frame in zip(session.arrivals, session.frames(), strict=True):
+                        file.write(json.dumps({"client": client.name, "at": at, "frame": frame}) + "\n")
 
     def with_outcome(self, outcome: Outcome) -> list[Submitted]:
         """The submissions that ended so."""

@@ -21,6 +21,7 @@ from tests.support.stack import PRODUCER
 
 TIMEOUT = 5.0
 RETRY_WITHIN = 120.0
+FIRST_PAUSE, LAST_PAUSE = 0.2, 4.0
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 SUBMIT = "/api/v1/external-signals/sync/signal"
 
@@ -138,7 +139,7 @@ class Producer:
         """Submit and write down how it went."""
         submitted = Submitted(str(content["sha256"]), content, time.monotonic())
         self._history.submissions[submitted.key] = submitted
-        perhaps, deadline = False, submitted.began + RETRY_WITHIN
+        perhaps, deadline, pause = False, submitted.began + RETRY_WITHIN, FIRST_PAUSE
         while True:
             submitted.attempts += 1
             outcome, submitted.told = await self._transport.attempt(content)
@@ -146,7 +147,8 @@ class Producer:
             refused = outcome is Outcome.FAIL and not submitted.told.startswith("not sent")
             if outcome is Outcome.OK or refused or not patient or time.monotonic() > deadline:
                 break
-            await asyncio.sleep(self._rng.uniform(0.05, 0.5))
+            await asyncio.sleep(self._rng.uniform(pause / 2, pause))
+            pause = min(2 * pause, LAST_PAUSE)
         submitted.outcome = Outcome.INDETERMINATE if perhaps and outcome is not Outcome.OK else outcome
         submitted.settled = time.monotonic()
         return submitted
@@ -164,12 +166,12 @@ async def steady(
 ) -> AsyncIterator["Flow"]:
     """Submit `rate` signals a second while the block runs, or `total` in all; the end waits until all are settled."""
     flow = Flow(producers, rng, rate, premium_share, patient_share, total)
-    task = asyncio.create_task(flow.run())
-    try:
-        yield flow
-    finally:
-        flow.stop()
-        await task
+    async with asyncio.TaskGroup() as group:  # a producer that fails ends the block
+        group.create_task(flow.run())
+        try:
+            yield flow
+        finally:
+            flow.stop()
 
 
 class Flow:
@@ -198,6 +200,11 @@ class Flow:
     def stop(self) -> None:
         """Send nothing more."""
         self._stopped.set()
+
+    async def seconds(self, number: float) -> None:
+        """Wait until as much more has been sent as is sent in so many seconds."""
+        count = self.sent + int(number * self._rate)
+        await until(lambda: self.sent >= count, 60 + number, f"{count} signals sent")
 
     async def run(self) -> None:
         """Send until stopped, then wait for what is under way."""

@@ -26,18 +26,13 @@ async def under_load(trial: Trial, arena: Arena, fault: Callable[[], Awaitable[N
         await arena.add_clients(tier, 4 if trial.long else 2)
     producers = [arena.http_producer(), arena.amqp_producer()]
     async with steady(producers, arena.rng, rate=RATE) as flow:
-        await _sent(flow.sent + 2 * int(RATE), lambda: flow.sent)
+        await flow.seconds(2)
         await fault()
         healed = time.monotonic()
-        await _sent(flow.sent + int(RATE), lambda: flow.sent)
+        await flow.seconds(2)
     await arena.converged()
     trial.timing("recovery s", _first_delivery_after(arena, healed))
     trial.judge(arena.findings())
-
-
-async def _sent(count: int, sent: Callable[[], int]) -> None:
-    while sent() < count:  # noqa: ASYNC110 - a count has no event
-        await asyncio.sleep(0.05)
 
 
 def _first_delivery_after(arena: Arena, healed: float) -> float:

@@ -55,4 +55,4 @@ def reasons(error: BaseException) -> str:
     """What went wrong, in one line; of an exception group, everything in it."""
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(reasons(part) for part in error.exceptions)
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -4,9 +4,11 @@ Environment: `FAULT_FORM=long` for the long form, `ROW=n` for one row, `FAULT_SE
 has passed.
 """
 
+import gc
 import os
 import secrets
 import time
+import warnings
 from collections.abc import AsyncIterator, Generator, Iterator
 from importlib.metadata import version
 from platform import python_version
@@ -78,6 +80,9 @@ def trial(request: pytest.FixtureRequest, seed: int, backends: Backends) -> Iter
     measured = Trial(result, time.monotonic())
     yield measured
     measured.finish(request.node.stash.get(REPORT, ""))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # aiormq leaves the sockets of broken connections to the collector
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -246,14 +246,18 @@ class Listener(WSListener):
             self._sessions.lost(self.connection)
 
     def pause_writing(self) -> None:
-        """The socket has left bytes to the transport."""
+        """The socket has left bytes to the transport: until it has taken them, nothing is read that would want an answer."""
         self.congested = True
+        if self._raw is not None and not self._raw.is_closing():
+            self._raw.pause_reading()
         if self.connection is not None:
             self._sessions.paused(self.connection)
 
     def resume_writing(self) -> None:
-        """The socket has taken them all."""
-        self.congested = False
+        """The socket has taken them all, so the client is alive, though its PONG may not have been read."""
+        self.congested, self._alive = False, True
+        if self._raw is not None and not self._raw.is_closing():
+            self._raw.resume_reading()
         if self.connection is not None:
             self._sessions.resumed(self.connection)
 

@@ -93,7 +93,7 @@ class RawSocket:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         self.response = b""
-        self.flooded = 0
+        self.flooded = self.poured = 0
 
     # -- HTTP ------------------------------------------------------------------------------------
 
@@ -222,6 +222,23 @@ class RawSocket:
 
     def _ended(self) -> bytes:
         raise EOFError(f"the connection ended; left over: {self._buffer!r}")
+
+    def pour(self, data: bytes, *, limit: int = 40_000_000, patience: float = 0.5) -> None:
+        """Send over and over, reading nothing, until the server takes no more for `patience` s; `poured` counts the bytes."""
+        self._socket.setblocking(False)
+        while self.poured < limit:
+            try:
+                self.poured += self._socket.send(data)
+            except BlockingIOError:
+                if not select.select([], [self._socket], [], patience)[1]:
+                    break
+            except ConnectionError:
+                break
+        self._socket.settimeout(TIMEOUT)
+
+    def read_a_little(self) -> None:
+        """Read once, so that the kernel has room for some more."""
+        self._buffer += self._receive()
 
     def end(self) -> None:
         """Say that nothing more will be sent (FIN), and go on reading."""

@@ -81,7 +81,9 @@ def trial(request: pytest.FixtureRequest, seed: int, backends: Backends) -> Iter
     yield measured
     measured.finish(request.node.stash.get(REPORT, ""))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # aiormq leaves the sockets of broken connections to the collector
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # aiormq leaves the sockets of broken connections to the collector
         gc.collect()
 
 

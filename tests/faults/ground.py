@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -18,7 +19,22 @@ from tests.support.stack import Stack
 
 INBOUND, DEAD = "signals.inbound", "signals.dead"
 
-Row = asyncpg.Record
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """An entry of the signal log as the database holds it."""
+
+    seq: int
+    standard_seq: int | None
+    body: bytes
+    chain: bytes
+    standard_chain: bytes | None
+
+    @property
+    def key(self) -> str:
+        """The producer's hash."""
+        key: str = json.loads(self.body)["hash"]
+        return key
 
 
 class Ground:
@@ -74,10 +90,11 @@ class Ground:
         finally:
             await connection.close()
 
-    async def rows(self) -> list[Row]:
+    async def rows(self) -> list[LogRow]:
         """The whole signal log, in order."""
+        names = ", ".join(field.name for field in fields(LogRow))
         async with self.session() as session:
-            return await session.fetch("SELECT * FROM signal_log ORDER BY seq")
+            return [LogRow(*row) for row in await session.fetch(f"SELECT {names} FROM signal_log ORDER BY seq")]
 
     async def terminate_sessions(self) -> int:
         """End every session of both databases but our own; returns how many."""
@@ -110,11 +127,6 @@ class Ground:
             if service.alive():
                 service.resume()
         await revived(self.stack.services)
-
-
-def keys_of(rows: Sequence[Row]) -> list[str]:
-    """The producers' hashes of these entries of the log."""
-    return [json.loads(row["body"])["hash"] for row in rows]
 
 
 async def not_ready_within(url: str, within: float) -> tuple[float, dict[str, str]] | None:

@@ -32,6 +32,7 @@ class TcpProxy:
         self.refusing = False
         """New connections are reset at once."""
         self._open: set[asyncio.StreamWriter] = set()
+        self._swallowed: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -44,6 +45,10 @@ class TcpProxy:
         """Cut every connection with a RST on both sides."""
         for writer in list(self._open):
             _reset(writer)
+
+    def swallow_open(self) -> None:
+        """From now on nothing that is sent over the present connections arrives; new ones work. Neither side is told."""
+        self._swallowed |= self._open
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
@@ -93,8 +98,11 @@ class TcpProxy:
             if self.latency:
                 await asyncio.sleep(self.latency)
             await self.passing.wait()
-            sink.write(data)
-            await sink.drain()
+            if sink not in self._swallowed:
+                sink.write(data)
+                await sink.drain()
+        while sink in self._swallowed:  # noqa: ASYNC110 - not even the close is told, until the proxy ends
+            await asyncio.sleep(1)
         with contextlib.suppress(OSError):
             sink.write_eof()
 

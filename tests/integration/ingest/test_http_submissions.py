@@ -20,6 +20,13 @@ async def ingest(database: Database) -> AsyncIterator[HttpIngest]:
         yield ingest
 
 
+@pytest.fixture
+async def front(sqlite_database: Database) -> AsyncIterator[HttpIngest]:
+    """For what is answered before any database is asked."""
+    async with http_ingest(sqlite_database) as front:
+        yield front
+
+
 async def close_tables(database: Database) -> None:
     """As good as away: every statement fails."""
     async with database.writing() as session:
@@ -63,25 +70,25 @@ async def test_producers_have_names_of_their_own(ingest: HttpIngest):
     ("key", "code"), [(None, "missing_key"), ("wrong", "wrong_key"), ("", "missing_key"), ("kéy", "wrong_key")]
 )
 @pytest.mark.parametrize("path", ["/signal", "/signals"])
-async def test_without_a_right_key_nothing_is_taken(ingest: HttpIngest, key: str | None, code: str, path: str):
+async def test_without_a_right_key_nothing_is_taken(front: HttpIngest, key: str | None, code: str, path: str):
     shown = {} if key is None else {"X-API-Key": key.encode("latin-1")}
-    answer = await ingest.client.post(f"{SYNC}{path}", json=standard(), headers=shown)
+    answer = await front.client.post(f"{SYNC}{path}", json=standard(), headers=shown)
     assert (answer.status_code, answer.headers["content-type"]) == (401, PROBLEM)
     assert answer.json()["code"] == code
-    assert (await ingest.store.head()).seq == 0
+    assert (await front.store.head()).seq == 0
 
 
-async def test_a_wrong_hash_is_a_bad_request_that_shows_the_hashed_text(ingest: HttpIngest):
+async def test_a_wrong_hash_is_a_bad_request_that_shows_the_hashed_text(front: HttpIngest):
     sent = standard() | {"entry_price": 1.25}
-    answer = await ingest.post(sent)
+    answer = await front.post(sent)
     assert answer.status_code == 400
     assert answer.json()["code"] == "hash_mismatch"
     assert '"entry_price": 1.25' in answer.json()["detail"]
     assert [error["field"] for error in answer.json()["errors"]] == ["sha256"]
 
 
-async def test_wrong_fields_are_named(ingest: HttpIngest):
-    answer = await ingest.post(standard() | {"action": "HOLD", "confidence": "high"})
+async def test_wrong_fields_are_named(front: HttpIngest):
+    answer = await front.post(standard() | {"action": "HOLD", "confidence": "high"})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field")
     assert answer.json()["errors"] == [
         {"field": "action", "message": "must be BUY or SELL"},
@@ -102,13 +109,13 @@ async def test_wrong_fields_are_named(ingest: HttpIngest):
         (b'{"entry_price": ' + b"9" * 50_000 + b"}", "entry_price"),
     ],
 )
-async def test_what_is_no_submission_is_unprocessable(ingest: HttpIngest, body: bytes, field: str):
-    answer = await ingest.post(body)
+async def test_what_is_no_submission_is_unprocessable(front: HttpIngest, body: bytes, field: str):
+    answer = await front.post(body)
     assert answer.status_code == 422
     assert field in [error["field"] for error in answer.json()["errors"]]
 
 
-async def test_a_body_is_cut_off_at_its_limit_whatever_its_length_is_said_to_be(ingest: HttpIngest):
+async def test_a_body_is_cut_off_at_its_limit_whatever_its_length_is_said_to_be(front: HttpIngest):
     read = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -117,7 +124,7 @@ async def test_a_body_is_cut_off_at_its_limit_whatever_its_length_is_said_to_be(
             read += 8192
             yield b" " * 8192
 
-    answer = await ingest.client.post(f"{SYNC}/signal", content=endless(), headers={"X-API-Key": KEYS["acme"]})
+    answer = await front.client.post(f"{SYNC}/signal", content=endless(), headers={"X-API-Key": KEYS["acme"]})
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert read < 1_000_000
 
@@ -131,9 +138,9 @@ async def test_a_database_that_is_away_is_answered_with_when_to_come_back(ingest
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "ü"])
-async def test_a_request_id_that_cannot_be_logged_is_replaced(ingest: HttpIngest, given: str):
+async def test_a_request_id_that_cannot_be_logged_is_replaced(front: HttpIngest, given: str):
     headers = {"X-API-Key": KEYS["acme"], "X-Request-ID": given.encode("latin-1")}
-    answer = await ingest.client.post(f"{SYNC}/signal", json=standard(), headers=headers)
+    answer = await front.client.post(f"{SYNC}/signal", json=standard(), headers=headers)
     assert answer.status_code == 201
     assert answer.headers["x-request-id"] not in {"", given}
 
@@ -183,10 +190,10 @@ async def test_a_batch_is_answered_item_by_item(ingest: HttpIngest, wrapped: boo
     assert (await ingest.store.head()).seq == 3
 
 
-async def test_one_flawed_object_harms_nothing_else_in_its_batch(ingest: HttpIngest):
+async def test_one_flawed_object_harms_nothing_else_in_its_batch(front: HttpIngest):
     good = json.dumps(standard()).encode()
     content = b"[" + good + b',{"symbol":"A","symbol":"B"},{"confidence":NaN},' + json.dumps(premium()).encode() + b"]"
-    answer = await ingest.post(content, "/signals")
+    answer = await front.post(content, "/signals")
     assert [each["status"] for each in answer.json()["results"]] == ["success", "rejected", "rejected", "success"]
     assert [each["errors"][0]["field"] for each in answer.json()["results"][1:3]] == ["symbol", "confidence"]
 
@@ -195,8 +202,8 @@ async def test_one_flawed_object_harms_nothing_else_in_its_batch(ingest: HttpIng
     "content",
     [b"[]", b"{}", b'{"signals": 7}', b'"x"', b'{"signals": [], "signals": []}', b"[" + b"{}," * 500 + b"{}]"],
 )
-async def test_what_is_no_batch_is_unprocessable(ingest: HttpIngest, content: bytes):
-    answer = await ingest.post(content, "/signals")
+async def test_what_is_no_batch_is_unprocessable(front: HttpIngest, content: bytes):
+    answer = await front.post(content, "/signals")
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["signals"]
 
@@ -216,8 +223,8 @@ async def test_a_batch_while_the_database_is_away_is_answered_as_a_whole(ingest:
     assert [each["status"] for each in judged.json()["results"]] == ["unavailable", "rejected"]
 
 
-async def test_health_needs_no_key(ingest: HttpIngest):
-    answer = await ingest.client.get(f"{SYNC}/health")
+async def test_health_needs_no_key(front: HttpIngest):
+    answer = await front.client.get(f"{SYNC}/health")
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
 
@@ -246,19 +253,19 @@ async def test_the_log_is_given_to_services_in_stored_bytes(ingest: HttpIngest):
 
 
 @pytest.mark.parametrize("query", ["after=-1", "limit=0", "limit=1001", "after=x", "feed=premium", f"after={2**60}"])
-async def test_a_wrong_query_is_named(ingest: HttpIngest, query: str):
-    answer = await ingest.client.get(f"/api/v1/log?{query}", headers={"X-Service-Key": SERVICE_KEY})
+async def test_a_wrong_query_is_named(front: HttpIngest, query: str):
+    answer = await front.client.get(f"/api/v1/log?{query}", headers={"X-Service-Key": SERVICE_KEY})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == query.split("=", maxsplit=1)[0]
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Service-Key": "wrong"}, {"X-API-Key": KEYS["acme"]}])
-async def test_the_log_is_for_services_only(ingest: HttpIngest, headers: dict[str, str]):
-    assert (await ingest.client.get("/api/v1/log", headers=headers)).status_code == 401
+async def test_the_log_is_for_services_only(front: HttpIngest, headers: dict[str, str]):
+    assert (await front.client.get("/api/v1/log", headers=headers)).status_code == 401
 
 
-async def test_openapi_describes_the_bodies_and_every_answer(ingest: HttpIngest):
-    paths = (await ingest.client.get("/openapi.json")).json()["paths"]
+async def test_openapi_describes_the_bodies_and_every_answer(front: HttpIngest):
+    paths = (await front.client.get("/openapi.json")).json()["paths"]
     single, batch = paths[f"{SYNC}/signal"]["post"], paths[f"{SYNC}/signals"]["post"]
     assert set(single["responses"]) == {"200", "201", "400", "401", "409", "413", "422", "503"}
     assert set(batch["responses"]) == {"200", "401", "413", "422", "503"}

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from tiercast_ingest.admission import Admission
 from tiercast_ingest.api import signal_router, sync_health_router
 from tiercast_ingest.api_keys import ProducerKeys
 from tiercast_ingest.batch_api import batch_router
@@ -22,11 +23,12 @@ from tiercast_ingest.log_api import log_router
 from tiercast_ingest.metrics import IngestMetrics
 from tiercast_ingest.settings import IngestSettings
 from tiercast_ingest.store import SignalStore
-from tiercast_ingest.tables import SignalLogPublisher
+from tiercast_ingest.tables import SignalLogHead, SignalLogPublisher
 from tiercast_ingest.writer import SignalWriter
 from tiercast_shared.correlation import CorrelationMiddleware
 from tiercast_shared.eventlog.database import Database
 from tiercast_shared.eventlog.lease import PublisherLease, replica_name
+from tiercast_shared.eventlog.listener import CommitListener
 from tiercast_shared.eventlog.migrations import wait_until_migrated
 from tiercast_shared.eventlog.models import Head
 from tiercast_shared.eventlog.publisher import LogEvent, Publisher
@@ -55,22 +57,26 @@ async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
         NotMigrated: the database lacks this version's tables.
     """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database.open(settings.database_url.get_secret_value()))
+        url = settings.database_url.get_secret_value()
+        database = await stack.enter_async_context(Database.open(url))
+        # apart, so that neither the lease nor the next event ever waits for a connection behind submissions and readers
+        publishing = await stack.enter_async_context(Database.open(url))
         await wait_until_migrated(database, PACKAGE, MIGRATE)
         registry = CollectorRegistry()
         metrics = IngestMetrics(registry)
         store = SignalStore(database)
         holder = replica_name()
         amqp_url = settings.amqp_url.get_secret_value()
+        listener = CommitListener(publishing, SignalLogHead)
         publisher = Publisher(
-            store,
-            PublisherLease(database, SignalLogPublisher, holder),
-            partial(
-                Outlet.open, settings.amqp_url.get_secret_value(), SIGNALS_EVENTS, name=f"ingest publisher {holder}"
-            ),
+            SignalStore(publishing),
+            PublisherLease(publishing, SignalLogPublisher, holder),
+            partial(Outlet.open, amqp_url, SIGNALS_EVENTS, name=f"ingest publisher {holder}"),
             metrics,
+            poll_seconds=listener.poll_seconds,
         )
-        watch = LogWatch(store.publication, holder, metrics.backlog)
+        watch = LogWatch(SignalStore(publishing).publication, holder, metrics.backlog)
+        admission = Admission(lambda: watch.backlog, settings.backlog_limit)
 
         def announce(head: Head, events: Sequence[LogEvent]) -> None:
             metrics.committed(events)
@@ -78,9 +84,9 @@ async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
 
         writer = BatchWriter[Submission, Stored](SignalWriter(database, announce).commit, max_batch=settings.max_batch)
         metrics.watch_waiting(lambda: writer.waiting)
-        intake = Intake(writer, metrics)
+        intake = Intake(writer, metrics, admit=admission.check)
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
-        await stack.enter_async_context(background(publisher.run, watch.run))
+        await stack.enter_async_context(background(publisher.run, watch.run, lambda: listener.run(publisher.hint)))
         stack.push_async_callback(publisher.publish_the_rest)
         await stack.enter_async_context(background(writer.run))
         dead_letters = await stack.enter_async_context(DeadLetters(amqp_url, metrics))

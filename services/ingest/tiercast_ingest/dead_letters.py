@@ -16,6 +16,7 @@ from tiercast_ingest.domain.sender import PRODUCER_HEADER
 from tiercast_ingest.metrics import IngestMetrics
 from tiercast_shared.errors import Rejected
 from tiercast_shared.messaging.broker import BROKER_ERRORS, PUBLISH_TIMEOUT, connected
+from tiercast_shared.messaging.patience import confirmed, unblocked
 from tiercast_shared.messaging.topology import SIGNALS_DEAD, declare_inbound
 from tiercast_shared.observability import get_logger
 
@@ -70,14 +71,11 @@ class DeadLetters:
     async def _publish(self, body: bytes, properties: Basic.Properties) -> None:
         if self._channel is None or self._channel.is_closed:
             self._channel = await self._connect()
-        await self._channel.basic_publish(
-            body,
-            exchange=SIGNALS_DEAD,
-            routing_key=SIGNALS_DEAD,
-            properties=properties,
-            mandatory=True,
-            timeout=PUBLISH_TIMEOUT,
+        await unblocked(self._channel)
+        publishing = self._channel.basic_publish(
+            body, exchange=SIGNALS_DEAD, routing_key=SIGNALS_DEAD, properties=properties, mandatory=True
         )
+        await confirmed(self._channel, publishing, PUBLISH_TIMEOUT)
 
     async def _connect(self) -> AbstractChannel:
         connection = await self._connection.enter_async_context(connected(self._url, name="ingest dead letters"))

@@ -34,10 +34,12 @@ class Intake:
         writer: BatchWriter[Submission, Stored],
         metrics: IngestMetrics,
         *,
+        admit: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._writer = writer
         self._metrics = metrics
+        self._admit = admit
         self._clock = clock
 
     def origin(self, transport: str, producer: str, correlation_id: str) -> Origin:
@@ -52,6 +54,7 @@ class Intake:
             Unavailable: it cannot be stored now, or its outcome is unknown; repeating is safe.
         """
         try:
+            self._admit()
             stored = await self._writer.submit(
                 Submission(origin.producer, signal, origin.correlation_id, origin.received_at)
             )

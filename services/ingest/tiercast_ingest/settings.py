@@ -67,6 +67,12 @@ class IngestSettings(DatabaseSettings, BrokerSettings, ServiceSettings):
         description="Messages taken from the broker and not yet acknowledged.",
     )
     max_batch: int = Field(500, alias="INGEST_MAX_BATCH", ge=1, le=5000, description="Signals in one transaction.")
+    backlog_limit: int = Field(
+        100_000,
+        alias="INGEST_BACKLOG_LIMIT",
+        ge=1,
+        description="Signals stored and not yet published from which on no more are taken, until half of them are published.",
+    )
 
     @field_validator("api_keys")
     @classmethod

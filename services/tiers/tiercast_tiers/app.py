@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from tiercast_shared.correlation import CorrelationMiddleware
 from tiercast_shared.eventlog.database import Database
 from tiercast_shared.eventlog.lease import PublisherLease, replica_name
+from tiercast_shared.eventlog.listener import CommitListener
 from tiercast_shared.eventlog.migrations import wait_until_migrated
 from tiercast_shared.eventlog.publisher import Publisher
 from tiercast_shared.eventlog.watch import LogWatch
@@ -28,7 +29,7 @@ from tiercast_tiers.request_errors import RequestErrorMiddleware
 from tiercast_tiers.service_api import service_router
 from tiercast_tiers.settings import TiersSettings
 from tiercast_tiers.store import TierStore
-from tiercast_tiers.tables import TierLogPublisher
+from tiercast_tiers.tables import TierLogHead, TierLogPublisher
 from tiercast_tiers.writer import TierLogWriter
 
 PACKAGE = "tiercast_tiers"
@@ -45,22 +46,27 @@ async def running(settings: TiersSettings) -> AsyncIterator[FastAPI]:
         NotMigrated: the database lacks this version's tables.
     """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database.open(settings.database_url.get_secret_value()))
+        url = settings.database_url.get_secret_value()
+        database = await stack.enter_async_context(Database.open(url))
+        # apart, so that neither the lease nor the next event ever waits for a connection behind changes and readers
+        publishing = await stack.enter_async_context(Database.open(url))
         await wait_until_migrated(database, PACKAGE, MIGRATE)
         registry = CollectorRegistry()
         metrics = TiersMetrics(registry)
         store = TierStore(database)
         holder = replica_name()
+        listener = CommitListener(publishing, TierLogHead)
         publisher = Publisher(
-            store,
-            PublisherLease(database, TierLogPublisher, holder),
+            TierStore(publishing),
+            PublisherLease(publishing, TierLogPublisher, holder),
             partial(Outlet.open, settings.amqp_url.get_secret_value(), TIERS_EVENTS, name=f"tiers publisher {holder}"),
             metrics,
+            poll_seconds=listener.poll_seconds,
         )
         writer = BatchWriter[Change, Outcome](TierLogWriter(database, publisher.offer).commit)
-        watch = LogWatch(store.publication, holder, metrics.backlog)
+        watch = LogWatch(TierStore(publishing).publication, holder, metrics.backlog)
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
-        await stack.enter_async_context(background(publisher.run, watch.run))
+        await stack.enter_async_context(background(publisher.run, watch.run, lambda: listener.run(publisher.hint)))
         stack.push_async_callback(publisher.publish_the_rest)
         await stack.enter_async_context(background(writer.run))
 

@@ -4,12 +4,12 @@ A session lives for one operation. What a driver says of a database that is away
 a value becomes `Unstorable`.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, Executable, Row, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -20,6 +20,8 @@ from tiercast_shared.errors import StorageUnavailable, TiercastError
 
 LOCK_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 10
+IDLE_IN_TRANSACTION_SECONDS = 4
+"""A writer that is stopped in mid-transaction loses it before those who wait for its lock give up."""
 CONNECT_TIMEOUT_SECONDS = 5
 
 
@@ -39,6 +41,8 @@ class Database:
         self._reading = async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
         immediate = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._writing = async_sessionmaker(immediate, class_=AsyncSession, expire_on_commit=False)
+        autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._single = immediate if engine.dialect.name == "sqlite" else autocommit
 
     @classmethod
     @asynccontextmanager
@@ -74,6 +78,42 @@ class Database:
             async with self._writing() as session, session.begin():
                 yield session
 
+    async def execute(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Run one statement that commits by itself, and return its rows. It must be fit to run twice.
+
+        A process that is stopped here holds no lock: on PostgreSQL there is no transaction around the statement.
+
+        Raises:
+            StorageUnavailable: the database is away.
+            Unstorable: a value does not fit.
+        """
+        try:
+            return await self._execute(statement)
+        except ConnectionLost:  # most often a pooled connection that the server had closed long ago
+            return await self._execute(statement)
+
+    async def _execute(self, statement: Executable) -> Sequence[Row[Any]]:
+        with translated_errors():
+            async with self._single.begin() as connection:
+                result = await connection.execute(statement)
+                return result.all() if result.returns_rows else []
+
+    @asynccontextmanager
+    async def postgresql_connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the driver, outside any transaction, closed at the end.
+
+        Raises:
+            StorageUnavailable: the database is away.
+        """
+        with translated_errors():
+            async with self.engine.connect() as connection:
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert isinstance(driver, asyncpg.Connection), "the database is PostgreSQL"
+                try:
+                    yield driver
+                finally:
+                    await connection.invalidate()
+
 
 def _with_driver(url: URL) -> URL:
     asynchronous = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -99,8 +139,7 @@ def create_engine(url: URL, pool_size: int) -> AsyncEngine:
             "command_timeout": STATEMENT_TIMEOUT_SECONDS,
             "server_settings": {
                 "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
-                # a writer that is stopped in mid-transaction must not hold the head for ever
-                "idle_in_transaction_session_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
                 "jit": "off",
             },
         },
@@ -138,7 +177,14 @@ def translated_errors() -> Iterator[None]:
             raise Unstorable(_first_line(error)) from error
         kind = ConnectionLost if error.connection_invalidated else StorageUnavailable
         raise kind(f"database: {_first_line(error)}") from error
-    except (PoolTimeoutError, SQLAlchemyError, OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except (
+        PoolTimeoutError,
+        SQLAlchemyError,
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+    ) as error:
         raise StorageUnavailable(f"database: {_first_line(error)}") from error
 
 

@@ -66,8 +66,8 @@ class PublisherLease:
             .values(holder=self.holder, until=unix_now() + LEASE_SECONDS)
             .returning(col(row.published))
         )
-        async with self._database.writing() as session:
-            return (await session.exec(statement)).scalar_one_or_none()
+        rows = await self._database.execute(statement)
+        return rows[0][0] if rows else None
 
     async def save(self, published: int) -> None:
         """Move the cursor to `published`.
@@ -78,13 +78,11 @@ class PublisherLease:
         row = self._row
         mine = col(row.holder) == self.holder
         statement = update(row).where(mine).values(published=published).returning(col(row.id))
-        async with self._database.writing() as session:
-            if (await session.exec(statement)).scalar_one_or_none() is None:
-                raise LeaseLost(f"the publisher lease is no longer held by {self.holder}")
+        if not await self._database.execute(statement):
+            raise LeaseLost(f"the publisher lease is no longer held by {self.holder}")
 
     async def release(self) -> None:
         """Give the lease up at once, so that another replica need not wait for its end."""
         row = self._row
         statement = update(row).where(col(row.holder) == self.holder).values(holder=None, until=0.0)
-        async with self._database.writing() as session:
-            await session.exec(statement)
+        await self._database.execute(statement)

@@ -17,15 +17,13 @@ from tiercast_shared.contracts.base import SCHEMA_VERSION, Beacon
 from tiercast_shared.errors import Unavailable, reasons
 from tiercast_shared.eventlog.beacon import BEACON_SECONDS, beacon_event
 from tiercast_shared.eventlog.lease import LEASE_SECONDS, RENEW_SECONDS, LeaseLost, PublisherLease
+from tiercast_shared.eventlog.listener import POLL_SECONDS
 from tiercast_shared.eventlog.models import Head
 from tiercast_shared.messaging.broker import BROKER_ERRORS, HeaderValue, OutgoingEvent
 from tiercast_shared.observability import get_logger
 
 WINDOW = 500
 """Messages without a confirm at any time."""
-
-POLL_SECONDS = 0.1
-"""How soon entries are seen that another process committed; those of this process are offered at once."""
 
 SAVE_SECONDS = 0.1
 """The cursor is saved at most this often: saving it less only means to publish a little again after a crash."""
@@ -90,14 +88,18 @@ class Publisher:
         open_outlet: Callable[[], AbstractAsyncContextManager[EventOutlet]],
         observer: PublisherObserver,
         *,
+        poll_seconds: Callable[[], float] = lambda: POLL_SECONDS,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         window: int = WINDOW,
     ) -> None:
         self._source = source
         self._lease = lease
         self._open_outlet = open_outlet
         self._observer = observer
+        self._poll_seconds = poll_seconds
         self._clock = clock
+        self._monotonic = monotonic
         self._window = window
         self._recent: deque[LogEvent] = deque(maxlen=4 * window)
         self._wake = asyncio.Event()
@@ -105,6 +107,7 @@ class Publisher:
         self._cursor = 0
         self._saved = 0
         self._holding = False
+        self._held_until = 0.0
 
     @property
     def backlog(self) -> int:
@@ -113,9 +116,17 @@ class Publisher:
 
     def offer(self, head: Head, events: Iterable[LogEvent]) -> None:
         """Hand over entries that this process has just committed, so that they need not be read back."""
-        self._head = head
         self._recent.extend(events)
-        self._wake.set()
+        self._learn(head)
+
+    def hint(self, seq: int) -> None:
+        """Tell that the log has reached position `seq`, whoever committed it: what was not offered is read at once."""
+        self._learn(Head(self._head.epoch, seq))
+
+    def _learn(self, head: Head) -> None:
+        if head.seq > self._head.seq or head.epoch != self._head.epoch:
+            self._head = head
+            self._wake.set()
 
     async def publish_the_rest(self) -> None:
         """Before a stop, give what is committed a moment; what is left then is published by the next holder of the lease."""
@@ -159,22 +170,46 @@ class Publisher:
                 group.create_task(self._save())
 
     async def _wait_for_lease(self) -> int:
-        while (cursor := await self._lease.take()) is None:  # noqa: ASYNC110 - only the database knows when it is free
+        while (cursor := await self._take_lease()) is None:  # noqa: ASYNC110 - only the database knows when it is free
             await asyncio.sleep(RENEW_SECONDS)
         return cursor
 
+    async def _take_lease(self) -> int | None:
+        asked_at = self._monotonic()
+        cursor = await self._lease.take()
+        if cursor is not None:
+            self._held_until = asked_at + LEASE_SECONDS
+        return cursor
+
+    def _check_lease(self) -> None:
+        """Notice, without asking anybody, that this process was stopped for longer than its lease lasted."""
+        if self._monotonic() > self._held_until:
+            raise LeaseLost("the lease was not renewed in time: was this process stopped?")
+
     async def _publish(self, outlet: EventOutlet) -> None:
+        look = True
         while True:
             self._wake.clear()
-            events = self._take_recent() or await self._read()
+            behind = look or self._cursor < self._head.seq
+            events = self._take_recent() or (await self._read() if behind else [])
             if events:
-                at = self._clock()
-                await outlet.publish([self._stamp(event, at) for event in events])
-                self._cursor = events[-1].seq
-                self._observer.published(events, at)
-            else:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                await self._publish_batch(outlet, events)
+            look = not events and not await self._woken()
+
+    async def _publish_batch(self, outlet: EventOutlet, events: Sequence[LogEvent]) -> None:
+        self._check_lease()
+        at = self._clock()
+        await outlet.publish([self._stamp(event, at) for event in events])
+        self._cursor = events[-1].seq
+        self._observer.published(events, at)
+
+    async def _woken(self) -> bool:
+        """Wait until there is something to publish; False when it is time to look oneself."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), self._poll_seconds())
+        except TimeoutError:
+            return False
+        return True
 
     def _take_recent(self) -> list[LogEvent]:
         while self._recent and self._recent[0].seq <= self._cursor:
@@ -183,7 +218,8 @@ class Publisher:
         return [event for _, event in zip(range(self._window), (event for _, event in following), strict=False)]
 
     async def _read(self) -> Sequence[LogEvent]:
-        self._head, events = await self._source.events_after(self._cursor, self._window)
+        head, events = await self._source.events_after(self._cursor, self._window)
+        self._learn(head)
         return events
 
     def _stamp(self, event: LogEvent, at: float) -> OutgoingEvent:
@@ -203,6 +239,7 @@ class Publisher:
             beacon = Beacon(
                 epoch=self._head.epoch, head=self._cursor, committed=max(self._head.seq, self._cursor), at=self._clock()
             )
+            self._check_lease()
             await outlet.publish([beacon_event(beacon)])
             await asyncio.sleep(BEACON_SECONDS)
 
@@ -212,7 +249,7 @@ class Publisher:
             async with asyncio.timeout(
                 LEASE_SECONDS - RENEW_SECONDS
             ):  # a lease that could not be renewed in time is lost
-                if await self._lease.take() is None:
+                if await self._take_lease() is None:
                     raise LeaseLost("another replica publishes now")
 
     async def _save(self) -> None:

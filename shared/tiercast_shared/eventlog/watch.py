@@ -60,6 +60,11 @@ class LogWatch:
         self._seen = publication
         self._backlog.set(backlog)
 
+    @property
+    def backlog(self) -> int:
+        """Entries that were committed and not published, by whichever replica, at the last look."""
+        return self._seen.head - self._seen.published
+
     def database_problem(self) -> str | None:
         """A readiness check."""
         silent = self._clock() - self._answered_at
@@ -72,5 +77,6 @@ class LogWatch:
         stuck = self._answered_at - self._moved_at
         if self._seen.holder not in {None, self._holder} or stuck <= PUBLISHING_STUCK_SECONDS:
             return None
-        backlog = self._seen.head - self._seen.published
-        return f"{backlog} entries are committed but none was published for {stuck:.0f} s: is the broker reachable?"
+        return (
+            f"{self.backlog} entries are committed but none was published for {stuck:.0f} s: is the broker reachable?"
+        )

@@ -19,6 +19,7 @@ from pamqp.header import ContentHeader
 from yarl import URL
 
 from tiercast_shared.messaging import amqp_numbers, lenient
+from tiercast_shared.messaging.patience import confirmed, unblocked
 from tiercast_shared.messaging.topology import declare_events
 
 amqp_numbers.install()  # Unix times in headers need 64 bits
@@ -113,14 +114,23 @@ class Sender:
         self._publish_frame = frame.marshal(Basic.Publish(exchange=exchange, routing_key=routing_key), channel.number)
 
     async def send(self, messages: Iterable[tuple[Basic.Properties, bytes]]) -> None:
-        """Publish all, in order, and wait until the broker has confirmed each.
+        """Publish all, in order, and wait until the broker has confirmed each; while it blocks, however long that takes.
 
         Raises:
             AMQPError, OSError, TimeoutError: any subset may have been delivered, and may still be: repeat from the first.
         """
-        with told_apart_from_cancellation():
-            async with asyncio.timeout(PUBLISH_TIMEOUT):
-                await asyncio.gather(*await self._write(messages))
+        await unblocked(self._channel)
+        async with asyncio.timeout(PUBLISH_TIMEOUT):
+            confirmations = await self._write(messages)
+        try:
+            with told_apart_from_cancellation():
+                await confirmed(self._channel, asyncio.gather(*confirmations), PUBLISH_TIMEOUT)
+        except BROKER_ERRORS:
+            raise
+        except (
+            Exception
+        ) as error:  # aiormq rejects what waits with a bare Exception when a connection ends without a reason
+            raise ConnectionError("the connection was closed") from error
 
     async def _write(self, messages: Iterable[tuple[Basic.Properties, bytes]]) -> list[asyncio.Future[Any]]:
         channel = self._channel

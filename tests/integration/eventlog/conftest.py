@@ -19,6 +19,22 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
+async def sqlite_database(sqlite_url: str) -> AsyncIterator[Database]:
+    """For what does not depend on the kind of database."""
+    async with Database.open(sqlite_url) as database:
+        await migrate(database, PACKAGE)
+        yield database
+
+
+@pytest.fixture
+async def postgres_database(postgres_url: str) -> AsyncIterator[Database]:
+    """For what only PostgreSQL does."""
+    async with Database.open(postgres_url) as database:
+        await migrate(database, PACKAGE)
+        yield database
+
+
+@pytest.fixture
 def store(database: Database) -> SignalStore:
     return SignalStore(database)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from tiercast_shared.errors import StorageUnavailable
 from tiercast_shared.eventlog.lease import LeaseLost
@@ -98,8 +99,8 @@ class World:
 
 
 @asynccontextmanager
-async def publishing(world: World, window: int = 500) -> AsyncIterator[Publisher]:
-    publisher = Publisher(world, world, world.open, world, clock=lambda: 5000.0, window=window)
+async def publishing(world: World, window: int = 500, **options: Any) -> AsyncIterator[Publisher]:
+    publisher = Publisher(world, world, world.open, world, clock=lambda: 5000.0, window=window, **options)
     task = asyncio.create_task(publisher.run())
     try:
         yield publisher
@@ -229,3 +230,39 @@ async def test_a_stop_saves_the_cursor_and_gives_the_lease_up():
         await eventually(lambda: world.seqs == [1, 2])
     assert world.saved == 2
     assert world.holder is None
+
+
+async def test_what_is_only_heard_of_is_read_at_once():
+    world = World()
+    async with publishing(world, poll_seconds=lambda: 3600.0) as publisher:
+        await eventually(lambda: world.held == [True])
+        world.append(2)
+        publisher.hint(2)
+        await eventually(lambda: world.seqs == [1, 2])
+        reads = world.reads
+        publisher.hint(2)
+        publisher.offer(Head(EPOCH, 3), world.append(1))
+        await eventually(lambda: world.seqs == [1, 2, 3])
+        assert world.reads == reads, "what was offered, and what is published, is not read"
+
+
+async def test_while_nothing_is_heard_the_log_is_looked_at():
+    world = World()
+    async with publishing(world, poll_seconds=lambda: 0.01):
+        await eventually(lambda: world.held == [True])
+        world.append(1)
+        await eventually(lambda: world.seqs == [1])
+
+
+async def test_who_was_stopped_for_longer_than_the_lease_publishes_nothing_before_it_has_asked():
+    world, now = World(), [0.0]
+    async with publishing(world, monotonic=lambda: now[0]) as publisher:
+        await eventually(lambda: world.held == [True])
+        publisher.offer(Head(EPOCH, 1), world.append(1))
+        await eventually(lambda: world.saved == 1)
+        world.confirmed.clear()
+        world.held_by_another = True
+        now[0] += 30.0
+        publisher.offer(Head(EPOCH, 2), world.append(1))
+        await eventually(lambda: world.held[-1] is False)
+        assert world.confirmed == [], "neither an event nor a beacon"

@@ -319,6 +319,7 @@ class Listener(WSListener):
             code = int.from_bytes(frame.get_payload_as_bytes()[:2]) if frame.payload_size else CloseCode.NORMAL
             transport.send_close(code if _may_be_sent(code) else CloseCode.PROTOCOL_ERROR)  # type: ignore[arg-type] # any integer
         transport.disconnect()
+        asyncio.get_running_loop().call_later(self._close_seconds, self.abort)
 
 
 def _nowhere(frames: bytes) -> int:

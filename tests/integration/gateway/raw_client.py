@@ -236,10 +236,6 @@ class RawSocket:
                 break
         self._socket.settimeout(TIMEOUT)
 
-    def read_a_little(self) -> None:
-        """Read once, so that the kernel has room for some more."""
-        self._buffer += self._receive()
-
     def end(self) -> None:
         """Say that nothing more will be sent (FIN), and go on reading."""
         self._socket.shutdown(socket.SHUT_WR)

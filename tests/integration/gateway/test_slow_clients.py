@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.gateway.edge_server import LOOPS, EdgeServer
-from tests.integration.gateway.raw_client import PING, TEXT, RawSocket, frame
+from tests.integration.gateway.raw_client import CLOSE, PING, TEXT, RawSocket, frame
 from tests.unit.gateway.doubles import token, until
 from tiercast_gateway.connection import Connection, Flow
 from tiercast_shared.contracts.close_codes import CloseCode
@@ -121,10 +121,14 @@ def test_a_slow_client_that_is_downgraded_is_not_sent_premium_signals_it_missed(
         assert late == ["STANDARD"]
 
 
-@pytest.mark.parametrize(
-    "flood",
-    [frame(PING, b"x" * 125), frame(TEXT, b'{"type":"ping"}'), frame(TEXT, b'{"type":"subscribe","symbols":["A"]}')],
-)
+FLOODS = {
+    "protocol pings": frame(PING, b"x" * 125),
+    "pings": frame(TEXT, b'{"type":"ping"}'),
+    "subscriptions": frame(TEXT, b'{"type":"subscribe","symbols":["A"]}'),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
 def test_a_client_that_only_talks_is_listened_to_no_longer_than_it_reads(edge: EdgeServer, flood: bytes) -> None:
     with slow_client(edge) as client:
         client.pour(flood * 200)
@@ -186,8 +190,9 @@ async def test_a_client_that_closes_and_reads_nothing_is_gone_soon(edge: EdgeSer
         fill(edge)
         connection = connection_of(edge, "slow")
 
-        client.send(frame(0x8))
-        client.read_a_little()
+        client.send(frame(CLOSE))
+        edge.call(connection.wire._raw.resume_reading)  # type: ignore[attr-defined] # as if both had come at once
+
         await until(lambda: edge.call(lambda: connection.wire._transport is None))  # type: ignore[attr-defined]
 
 

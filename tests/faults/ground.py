@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,7 +17,7 @@ from tests.support.lasting_thread import in_lasting_thread
 from tests.support.rabbitmq import VirtualHost
 from tests.support.stack import Stack
 
-INBOUND, DEAD = "signals.inbound", "signals.dead"
+INBOUND = "signals.inbound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,16 @@ class LogRow:
         """The producer's hash."""
         key: str = json.loads(self.body)["hash"]
         return key
+
+
+@asynccontextmanager
+async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A session on a PostgreSQL database."""
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 class Ground:
@@ -71,24 +81,11 @@ class Ground:
         async with httpx.AsyncClient(base_url=f"{self.broker.api_url}/", timeout=30) as http:
             return await http.request(method, path.format(vhost=quote(self.host.name, safe="")), **options)
 
-    async def dead_letters(self) -> list[dict[str, Any]]:
-        """All dead letters, left where they are."""
-        body = {"count": 100_000, "ackmode": "ack_requeue_true", "encoding": "auto"}
-        answer = await self.manage("POST", f"queues/{{vhost}}/{DEAD}/get", json=body)
-        letters: list[dict[str, Any]] = answer.raise_for_status().json()
-        return letters
-
     # -- the database ----------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[asyncpg.Connection]:
+    def session(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A session of our own on ingest's database."""
-        url = urlsplit(self.stack.ingest_database)._replace(scheme="postgresql").geturl()
-        connection = await asyncpg.connect(url, timeout=10)
-        try:
-            yield connection
-        finally:
-            await connection.close()
+        return session(urlsplit(self.stack.ingest_database)._replace(scheme="postgresql").geturl())
 
     async def rows(self) -> list[LogRow]:
         """The whole signal log, in order."""

@@ -86,6 +86,10 @@ class AmqpTransport:
                 await self._stack.aclose()
 
     async def attempt(self, content: dict[str, object]) -> Attempt:
+        return await self.publish(json.dumps(content).encode(), str(content["signal_id"]))
+
+    async def publish(self, body: bytes, message_id: str) -> Attempt:
+        """Publish any bytes."""
         try:
             async with asyncio.timeout(self._timeout), self._turn:
                 exchange = self._exchange or await self._connect()
@@ -93,7 +97,7 @@ class AmqpTransport:
             return Outcome.FAIL, f"not sent: {type(error).__name__}"
         try:
             async with asyncio.timeout(self._timeout):
-                await exchange.publish(self._message(content), INBOUND, mandatory=True)
+                await exchange.publish(self._message(body, message_id), INBOUND, mandatory=True)
         except DeliveryError as error:
             return Outcome.INDETERMINATE, f"nack: {error}"
         except (AMQPError, ChannelInvalidStateError, OSError, TimeoutError) as error:
@@ -101,13 +105,13 @@ class AmqpTransport:
             return Outcome.INDETERMINATE, f"no confirm: {type(error).__name__}"
         return Outcome.OK, "confirmed"
 
-    def _message(self, content: dict[str, object]) -> aio_pika.Message:
+    def _message(self, body: bytes, message_id: str) -> aio_pika.Message:
         return aio_pika.Message(
-            json.dumps(content).encode(),
+            body,
             content_type="application/json",
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             user_id=self._user,
-            message_id=str(content["signal_id"]),
+            message_id=message_id,
             headers={"x-producer": PRODUCER},
         )
 
@@ -202,8 +206,9 @@ class Flow:
         self._stopped.set()
 
     async def seconds(self, number: float) -> None:
-        """Wait until as much more has been sent as is sent in so many seconds."""
+        """Wait until as much more has been sent as is sent in so many seconds, or all has."""
         count = self.sent + int(number * self._rate)
+        count = count if self._total is None else min(count, self._total)
         await until(lambda: self.sent >= count, 60 + number, f"{count} signals sent")
 
     async def run(self) -> None:

@@ -17,8 +17,8 @@ from tiercast_gateway.frames import signal_frame
 from tiercast_gateway.ring import LogEntry, Ring, RingItem
 from tiercast_shared.contracts.signals import Feed
 
-WRITES_PER_STEP = 256
-"""Writes between two turns of the event loop, so that accepts and consumers are not starved (about 2 ms)."""
+WRITES_PER_STEP = 512
+"""Writes between two turns of the event loop, so that accepts and consumers are not starved (about 3 ms)."""
 
 CATCH_UP_ITEMS = 128
 """Signals that one catching-up connection is sent per turn (about 70 kB)."""

@@ -100,7 +100,7 @@ class AmqpTransport:
                 await exchange.publish(self._message(body, message_id), INBOUND, mandatory=True)
         except DeliveryError as error:
             return Outcome.INDETERMINATE, f"nack: {error}"
-        except (AMQPError, ChannelInvalidStateError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - aiormq raises a bare Exception too when its connection breaks
             await self._disconnect(exchange)
             return Outcome.INDETERMINATE, f"no confirm: {type(error).__name__}"
         return Outcome.OK, "confirmed"

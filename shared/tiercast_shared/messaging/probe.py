@@ -1,4 +1,4 @@
-"""A replica's question to itself: does what is published to my queue reach me?
+"""A replica asks itself whether what is published to its queue reaches it.
 
 A consumer can be dead while its connection, and even a `ping` over it, are well. So each replica publishes to its own queue,
 mandatory, over a second connection. Two answers mean a dead consumer: the message comes back, or nothing arrives.

@@ -44,10 +44,9 @@ HANDSHAKE_SECONDS = 5.0
 
 log = get_logger()
 
-_picows_log = logging.getLogger("picows")
-_picows_log.setLevel(
-    logging.CRITICAL
-)  # at its lowest level it prints raw requests, tokens included; clients' errors are ours to log
+_picows_log = logging.getLogger("picows.edge")  # of its own: the level of "picows" is set with those of other libraries
+_picows_log.setLevel(logging.CRITICAL)
+"""At its lowest level it prints raw requests, tokens included; at its highest, a line for every broken frame from a client."""
 
 
 class Edge:

@@ -40,11 +40,14 @@ def configure_logging(service: str, *, level: str = "info", log_format: str = "a
         _name_service(service),
     ]
     if as_json:
-        shared.append(structlog.processors.dict_tracebacks)
+        transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # they hold tokens and keys
+        shared.append(structlog.processors.ExceptionRenderer(transformer))
     renderer = (
         structlog.processors.JSONRenderer(_dumps)
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

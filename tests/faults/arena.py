@@ -76,6 +76,14 @@ class Arena:
             pass  # it may or may not have been set
         return setting
 
+    async def certainly_set_tier(self, user: str, tier: str, within: float = 30) -> TierSetting:
+        """Ask until the tiers API answers that it is so."""
+        deadline = time.monotonic() + within
+        while (setting := await self.set_tier(user, tier)).answered is None:
+            assert time.monotonic() < deadline, "the tiers API does not set a tier"
+            await asyncio.sleep(0.2)
+        return setting
+
     async def add_clients(
         self, tier: str, count: int, *, per_user: int = 2, name: str = "", connected: bool = True
     ) -> list[ResumingClient]:
@@ -84,7 +92,7 @@ class Arena:
         for number in range(count):
             user = f"{self._prefix}{name or tier}-{number // per_user}"
             if number % per_user == 0 and tier != "starter":
-                assert (await self.set_tier(user, tier)).answered is not None
+                await self.certainly_set_tier(user, tier)
             added.append(self.add_client(user, f"{user}/{number % per_user}"))
         if connected:
             await until(lambda: all(each.record.connected_at for each in added), 60, "clients connected")

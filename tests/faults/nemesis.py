@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from tests.faults.producers import until
-from tests.support.services import Service
+from tests.support.services import Service, ServiceFailed
 
 Fault = Callable[[], Awaitable[str]]
 """Does its harm, undoes it where that belongs to it, and returns what it is called in the tally."""
@@ -57,10 +56,14 @@ async def all_ready(services: Sequence[Service], within: float = 60) -> None:
     await asyncio.gather(*(service.ready(within) for service in services))
 
 
-async def revived(services: Sequence[Service]) -> None:
-    """Start again what does not run, and wait until all are ready."""
-    for service in services:
-        if not service.alive():
-            service.spawn()
-    await all_ready(services)
-    await until(lambda: all(service.alive() for service in services), 5, "services alive")
+async def revived(services: Sequence[Service], attempts: int = 3) -> None:
+    """Start again what does not run, as an orchestrator does, and wait until all are ready."""
+    for _ in range(attempts):
+        for service in services:
+            if not service.alive():
+                service.spawn()
+        try:
+            return await all_ready(services)
+        except ServiceFailed as error:
+            failure = error
+    raise failure

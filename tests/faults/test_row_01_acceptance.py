@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.arena import TIERS, Arena
-from tests.faults.nemesis import Nemesis, all_ready, kill
+from tests.faults.nemesis import Nemesis, kill, revived
 from tests.faults.producers import steady
 from tests.faults.trial import Trial
 from tests.support.stack_factory import StackFactory
@@ -20,11 +20,13 @@ async def test_accepted_signals_reach_every_entitled_client_while_random_service
         for tier in TIERS:
             await arena.add_clients(tier, per_tier)
         producers = [arena.http_producer(), arena.http_producer(), arena.amqp_producer()]
-        nemesis = Nemesis(rng, [kill(service) for service in stack.services], pause=(2.0, 5.0))
+        nemesis = Nemesis(
+            rng, [kill(service) for service in stack.services], pause=(2.0, 5.0) if trial.long else (1.0, 2.5)
+        )
         async with steady(producers, rng, rate=rate, total=total) as flow:
             async with nemesis.raging():
                 await flow.complete.wait()
-            await all_ready(stack.services)
+            await revived(stack.services)
         trial.timing("all delivered after the last kill s", await arena.converged())
         trial.tally(**{f"kills of {kind}": count for kind, count in sorted(nemesis.done.items())})
         trial.tally(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.ports import lasting_port
 from tiercast_local.child import Child
-from tiercast_local.ports import LOOPBACK, free_port
+from tiercast_local.ports import LOOPBACK
 
 SCRIPTS = Path(sys.executable).parent
 READY_WITHIN = 60.0  # seconds; a start takes two to four
@@ -33,8 +34,8 @@ class Service:
     def __init__(self, kind: str, environment: Mapping[str, str], log: Path) -> None:
         self.kind = kind
         self.log = log
-        self.port = free_port()
-        self.metrics_port = free_port()
+        self.port = lasting_port()
+        self.metrics_port = lasting_port()
         prefix = kind.upper()
         ports = {f"{prefix}_PORT": str(self.port), f"{prefix}_METRICS_PORT": str(self.metrics_port)}
         self.environment = {**environment, **ports}

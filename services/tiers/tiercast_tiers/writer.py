@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.database import ConnectionLost, Database
 from tiercast_shared.eventlog.head import lock_head
 from tiercast_shared.eventlog.models import Head
 from tiercast_shared.eventlog.publisher import LogEvent
@@ -35,6 +35,14 @@ class TierLogWriter:
             StorageUnavailable: the database is away; after a lost connection the batch may have been committed.
             Unstorable: one of the changes holds a value that the database refuses; nothing was committed.
         """
+        try:
+            return await self._commit(changes)
+        except ConnectionLost:
+            # most often a pooled connection that the server had closed long ago; if it was the commit that got lost, a tier
+            # that was set is found to be so already, and a revocation is written a second time, which changes nothing
+            return await self._commit(changes)
+
+    async def _commit(self, changes: Sequence[Change]) -> list[Outcome | Exception]:
         async with self._database.writing() as session:
             head = await lock_head(session, TierLogHead)
             rows = await _users(session, {change.user_id for change in changes})

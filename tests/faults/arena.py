@@ -11,7 +11,7 @@ import httpx
 
 from tests.faults.checker import Findings, check
 from tests.faults.client import ResumingClient
-from tests.faults.history import ClientRecord, History, Outcome, TierSetting
+from tests.faults.history import ClientRecord, History, Outcome, Submitted, TierSetting
 from tests.faults.producers import AmqpTransport, HttpTransport, Producer, make_signal, until
 from tests.faults.results import RESULTS
 from tests.support.services import Service
@@ -106,6 +106,19 @@ class Arena:
         self.clients.append(client)
         self._runs.append(asyncio.create_task(client.run()))
         return client
+
+    async def burst(self, count: int, batch: int = 250) -> None:
+        """Submit `count` signals in bulk."""
+        async with self.stack.producer_http() as http:
+            for start in range(0, count, batch):
+                size = min(batch, count - start)
+                signals = [make_signal(self.rng, premium=self.rng.random() < 0.4) for _ in range(size)]
+                noted = [Submitted(str(each["sha256"]), each, time.monotonic()) for each in signals]
+                self.history.submissions |= {each.key: each for each in noted}
+                answer = await http.post("/api/v1/external-signals/sync/signals", json={"signals": signals})
+                assert answer.json().get("accepted") == size, answer.text
+                for each in noted:
+                    each.outcome, each.told = Outcome.OK, "in bulk"
 
     def replica_of_ingest(self) -> Service:
         """A further replica on the same database, not started."""

@@ -2,12 +2,15 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+
+from tiercast_shared.errors import TiercastError
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of usual proxies (60 s), so that it is the proxy who closes."""
@@ -30,6 +33,22 @@ class Server(uvicorn.Server):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens, had before anything else is started.
+
+    Raises:
+        TiercastError: the port cannot be had.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise TiercastError(f"cannot serve on {host}:{port}: {error.strerror}") from error
+    return listener
 
 
 def server_config(app: FastAPI, *, host: str, port: int, **options: Any) -> uvicorn.Config:

@@ -53,6 +53,7 @@ TITLES = {
     413: "Content Too Large",
     422: "Unprocessable Content",
     429: "Too Many Requests",
+    500: "Internal Server Error",
     503: "Service Unavailable",
 }
 
@@ -75,13 +76,17 @@ def unavailable_response(error: Unavailable) -> JSONResponse:
     return problem_response(Rejected(503, "unavailable", error.message), retry_after)
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    """Make every refusal of `app`, FastAPI's own included, a problem answer."""
+def install_error_handlers(app: FastAPI, *, challenge: str | None = None) -> None:
+    """Make every refusal of `app`, FastAPI's own included, a problem answer; `challenge` goes into `WWW-Authenticate` of a 401."""
 
     @app.exception_handler(Rejected)
     async def rejected(_request: Request, error: Rejected) -> JSONResponse:
-        challenge = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-        return problem_response(error, challenge)
+        return problem_response(error, {"WWW-Authenticate": challenge} if challenge and error.status == 401 else None)
+
+    @app.exception_handler(Exception)
+    async def unexpected(_request: Request, _error: Exception) -> JSONResponse:
+        # starlette raises it again behind this answer, and uvicorn logs it
+        return problem_response(Rejected(500, "internal_error", "something is wrong here; it has been logged"))
 
     @app.exception_handler(Unavailable)
     async def unavailable(_request: Request, error: Unavailable) -> JSONResponse:

@@ -95,7 +95,7 @@ async def inbound_ingest(database: Database, url: str, *, prefetch: int = 1000) 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background(writer.run))
         dead_letters = await stack.enter_async_context(DeadLetters(url, metrics))
-        handler = MessageHandler(Intake(writer, metrics), dead_letters, {urlsplit(url).username})
+        handler = MessageHandler(Intake(writer, metrics), dead_letters, {urlsplit(url).username or "guest"})
         inbound = Inbound(url, handler, metrics, prefetch=prefetch)
         await stack.enter_async_context(background(inbound.run))
         await eventually(lambda: inbound.problem() is None)

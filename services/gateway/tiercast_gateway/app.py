@@ -41,7 +41,7 @@ from tiercast_gateway.upstream import Upstream
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.health import ReadinessChecks, health_router
 from tiercast_shared.observability import get_logger, metrics_server
-from tiercast_shared.serving import background, server_config
+from tiercast_shared.serving import background, listening_socket, server_config
 from tiercast_shared.web import install_error_handlers
 
 VERSION = version("tiercast-gateway")
@@ -133,11 +133,11 @@ class Gateway:
             version=VERSION,
             description="Recent signals over HTTP; live ones at `/ws/signals`.",
         )
-        install_error_handlers(app)
+        install_error_handlers(app, challenge="Bearer")
         app.include_router(health_router(checks))
         app.include_router(stats_router(self.sessions))
         caller = caller_dependency(self.verifier.verify, self.tiers, self.tier_sync, self.settings.entitlements)
-        history = History(self.feed, self.missed, self._feed_now)
+        history = History(self.feed, self.missed, self._feed_now, self.tiers.trusted)
         app.include_router(signals_router(history, self.streams, caller))
         app.include_router(ledger_router(self.ingest, self._feed_now, caller))
         return app
@@ -154,6 +154,7 @@ class Gateway:
             self.api(checks), host=settings.host, port=settings.port, ws=edge.protocol, http=HeadTimeoutProtocol
         )
         async with AsyncExitStack() as stack:
+            listener = stack.enter_context(listening_socket(settings.host, settings.port))
             stack.enter_context(metrics_server(self.registry, host=settings.host, port=settings.metrics_port))
             stack.push_async_callback(self.ingest.close)
             stack.push_async_callback(self.tiers_service.close)
@@ -170,7 +171,7 @@ class Gateway:
             )
             gc.freeze()  # what is there now stays: no collection needs to look at it
             log.info("gateway starting", port=settings.port, metrics_port=settings.metrics_port, replica=self.replica)
-            await DrainingServer(config, self.drain).serve()
+            await DrainingServer(config, self.drain).serve(sockets=[listener])
             log.info("gateway stopped", replica=self.replica)
 
     def _feed_now(self, user_id: str) -> Feed:

@@ -102,6 +102,9 @@ class EventConsumer:
             else "broker"
         )
 
+    def _heard(self) -> None:
+        self._last_delivery = time.monotonic()
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
@@ -132,7 +135,7 @@ class EventConsumer:
                 channel = await declared.channel.get_underlay_channel()
                 # acknowledged by the broker itself: what is lost with this process is in the logs
                 await channel.basic_consume(name, self._deliver, no_ack=True)
-            self._last_delivery = time.monotonic()
+            self._heard()
             self._dead = None
             log.info("consuming", queue=name, heartbeat=HEARTBEAT_SECONDS)
             self._handler.consuming()
@@ -144,7 +147,7 @@ class EventConsumer:
 
     async def _deliver(self, message: DeliveredMessage) -> None:
         # no await in here: deliveries would overtake each other at it
-        self._last_delivery = time.monotonic()
+        self._heard()
         properties = message.header.properties
         headers = properties.headers or {}
         kind = properties.message_type or headers.get("type")

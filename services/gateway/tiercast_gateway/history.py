@@ -9,6 +9,7 @@ from tiercast_gateway.feed import SignalFeed
 from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.ring import RingItem
 from tiercast_shared.contracts.signals import Feed
+from tiercast_shared.errors import Unavailable
 
 MAX_FOLLOWING = 1000
 
@@ -26,10 +27,13 @@ class Following:
 class History:
     """Reads a caller's feed from memory and, further back, from ingest's log."""
 
-    def __init__(self, feed: SignalFeed, missed: MissedSignals, feed_now: Callable[[str], Feed]) -> None:
+    def __init__(
+        self, feed: SignalFeed, missed: MissedSignals, feed_now: Callable[[str], Feed], verified: Callable[[str], bool]
+    ) -> None:
         self._feed = feed
         self._missed = missed
         self._feed_now = feed_now
+        self._verified = verified
 
     def cursor(self, caller: Caller) -> str:
         """The end of the caller's feed."""
@@ -46,8 +50,11 @@ class History:
         """Up to `limit` (at most 1,000) signals directly after `cursor`; None if what follows it cannot be had whole.
 
         Raises:
-            Unavailable: it has left memory, and the log cannot be read.
+            Unavailable: it has left memory and the log cannot be read, or the caller's tier cannot be verified: premium signals
+                might be left out, and the cursor would move past them.
         """
+        if not self._verified(caller.user_id):
+            raise Unavailable("your tier cannot be verified now")
         feed, limit = caller.entitlement.feed, min(limit, MAX_FOLLOWING)
         resume = self._missed.resume(cursor)
         if resume.problem is not None:

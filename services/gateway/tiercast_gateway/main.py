@@ -1,14 +1,19 @@
 """The command `tiercast-gateway`."""
 
 import typer
-import uvloop
 
 from tiercast_gateway.app import Gateway
 from tiercast_gateway.settings import GatewaySettings
+from tiercast_shared.command_line import run
 from tiercast_shared.observability import configure_logging
 from tiercast_shared.settings import load_settings
 
-main = typer.Typer(help="Pushes signals to WebSocket clients, each according to its tier.", no_args_is_help=True)
+main = typer.Typer(
+    help="Pushes signals to WebSocket clients, each according to its tier.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 
 @main.callback()
@@ -21,8 +26,12 @@ def serve() -> None:
     """Run one gateway replica, until SIGTERM."""
     settings = load_settings(GatewaySettings)
     configure_logging("gateway", level=settings.log_level, log_format=settings.log_format)
+    run("tiercast-gateway", _serve(settings))
 
-    async def run() -> None:
-        await Gateway(settings).run()
 
-    uvloop.run(run())
+async def _serve(settings: GatewaySettings) -> None:
+    await Gateway(settings).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -13,8 +13,8 @@ class GatewaySettings(ServiceSettings):
     """What the gateway reads from its environment."""
 
     amqp_url: SecretStr = Field(validation_alias=AliasChoices("GATEWAY_AMQP_URL", "AMQP_URL"), description="RabbitMQ.")
-    port: int = Field(8000, alias="GATEWAY_PORT", description="HTTP and WebSocket.")
-    metrics_port: int = Field(9100, alias="GATEWAY_METRICS_PORT", description="`/metrics`.")
+    port: int = Field(8000, alias="GATEWAY_PORT", ge=1, le=65535, description="HTTP and WebSocket.")
+    metrics_port: int = Field(9100, alias="GATEWAY_METRICS_PORT", ge=1, le=65535, description="`/metrics`.")
     ingest_url: str = Field("http://127.0.0.1:8001", alias="INGEST_URL", description="Where ingest's log API is.")
     tiers_url: str = Field("http://127.0.0.1:8002", alias="TIERS_URL", description="Where the tiers service is.")
     jwt_secret: SecretStr = Field(

@@ -17,6 +17,7 @@ from tiercast_gateway.callers import Caller
 from tiercast_gateway.feed import SignalFeed
 from tiercast_gateway.frames import signal_json
 from tiercast_gateway.missed import Missed, MissedSignals, Resume
+from tiercast_gateway.ring import RingItem
 from tiercast_gateway.tier_cache import TierCache
 from tiercast_shared.contracts.frames import ResyncRequired
 from tiercast_shared.errors import Unavailable
@@ -70,6 +71,10 @@ class Streams:
         """A stream is over."""
         del self._streams[stream]
         self._tiers.disconnect(stream.caller.user_id)
+
+    def verified(self, caller: Caller) -> bool:
+        """Whether the caller's tier is known for certain now."""
+        return self._tiers.trusted(caller.user_id)
 
     def sweep(self) -> None:
         """End the streams whose user is no longer served as what they began with, or whose token is over."""
@@ -136,11 +141,9 @@ class EventStream(Response):
                 continue
             self._position = missed.reached
             if missed.items:
-                yield b"".join(
-                    b"id: %s\ndata: %s\n\n"
-                    % (item.cursor.encode(), signal_json(item.seq, item.cursor, item.entry.data))
-                    for item in missed.items
-                )
+                # while the tier cannot be verified, premium signals may be missing: without an id, the client resumes before them
+                verified = self._streams.verified(self.caller)
+                yield b"".join(_event(item, with_id=verified) for item in missed.items)
             elif not await self._streams.wait(HEARTBEAT_SECONDS):
                 yield b": heartbeat\n\n"
 
@@ -155,6 +158,11 @@ class EventStream(Response):
         cursor = self._streams.feed.cursor_at(self.caller.entitlement.feed, self._position)
         frame = ResyncRequired(reason=reason, cursor=cursor)
         return b"id: %s\ndata: %s\n\n" % (cursor.encode(), orjson.dumps(frame.model_dump(mode="json")))
+
+
+def _event(item: RingItem, *, with_id: bool) -> bytes:
+    data = signal_json(item.seq, item.cursor, item.entry.data)
+    return b"id: %s\ndata: %s\n\n" % (item.cursor.encode(), data) if with_id else b"data: %s\n\n" % data
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -190,7 +190,10 @@ class TierCache:
     def _put(self, user_id: str, found: KnownTier, reason: str) -> None:
         before = self._users.get(user_id)
         if before is not None and before.version > found.version:
-            found = replace(before, verified_until=max(before.verified_until, found.verified_until))
+            after = max(before.tokens_valid_after, found.tokens_valid_after)
+            found = replace(
+                before, verified_until=max(before.verified_until, found.verified_until), tokens_valid_after=after
+            )
         elif before is not None:
             after = max(before.tokens_valid_after, found.tokens_valid_after)
             found = replace(

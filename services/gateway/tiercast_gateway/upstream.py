@@ -49,7 +49,7 @@ class Upstream:
             await asyncio.sleep(WATCH_SECONDS)
             if self.stale != self._told_stale:
                 self._told_stale = self.stale
-                log.warning("upstream is silent" if self.stale else "upstream is back")
+                (log.warning if self.stale else log.info)("upstream is silent" if self.stale else "upstream is back")
                 self._on_stale(self.stale)
             if self.stale:
                 self._refill.needed(look=True)

@@ -1,25 +1,21 @@
 """The command `tiercast-tiers`."""
 
 import asyncio
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, TypeVar
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from tiercast_shared.command_line import explained
 from tiercast_shared.contracts.tiers import Tier, UserId
-from tiercast_shared.errors import TiercastError, Unavailable
 from tiercast_shared.observability import configure_logging
-from tiercast_shared.settings import EX_CONFIG, load_settings
+from tiercast_shared.settings import load_settings
 from tiercast_tiers import commands
 from tiercast_tiers.api_models import Actor, Reason
 from tiercast_tiers.app import serve as serve_until_stopped
 from tiercast_tiers.settings import DatabaseSettings, TiersSettings
 
-EX_UNAVAILABLE = 69
-"""Exit status for a database that cannot be reached (sysexits.h)."""
+PROGRAM = "tiercast-tiers"
 
 main = typer.Typer(
     help="Users' subscription tiers. Answers are JSON, one object per line.",
@@ -57,29 +53,19 @@ def actor_name(value: str) -> str:
 User = Annotated[str, typer.Argument(metavar="USER", callback=user_id)]
 
 
-@contextmanager
-def explained() -> Iterator[None]:
-    """Say in one line what an operator can do about, and exit with a status that tells wrong setup from unreachable."""
-    try:
-        yield
-    except TiercastError as error:
-        sys.stderr.write(f"tiercast-tiers: {error}\n")
-        raise SystemExit(EX_UNAVAILABLE if isinstance(error, Unavailable) else EX_CONFIG) from None
-
-
 @main.command()
 def serve() -> None:
     """Serve the API and publish changes."""
     settings = load_settings(TiersSettings)
     configure_logging("tiers", level=settings.log_level, log_format=settings.log_format)
-    with explained():
+    with explained(PROGRAM):
         asyncio.run(serve_until_stopped(settings))
 
 
 @main.command()
 def migrate() -> None:
     """Create or upgrade the tables; running it again changes nothing."""
-    with explained():
+    with explained(PROGRAM):
         revision = asyncio.run(commands.migrate_database(load_settings(DatabaseSettings)))
     typer.echo(f"the database is at revision {revision}")
 
@@ -87,7 +73,7 @@ def migrate() -> None:
 @main.command()
 def get(user: User) -> None:
     """Print a user's tier."""
-    with explained():
+    with explained(PROGRAM):
         typer.echo(asyncio.run(commands.get_user(load_settings(DatabaseSettings), user)).model_dump_json())
 
 
@@ -99,7 +85,7 @@ def set_tier(
     actor: Annotated[str, typer.Option(callback=actor_name)] = "cli",
 ) -> None:
     """Set a user's tier."""
-    with explained():
+    with explained(PROGRAM):
         answer = asyncio.run(commands.set_user(load_settings(DatabaseSettings), user, tier, reason, actor))
     typer.echo(answer.model_dump_json())
 
@@ -107,7 +93,7 @@ def set_tier(
 @main.command()
 def history(user: User, limit: Annotated[int, typer.Option(min=1)] = 50) -> None:
     """Print a user's changes of tier, newest first."""
-    with explained():
+    with explained(PROGRAM):
         changes = asyncio.run(commands.user_history(load_settings(DatabaseSettings), user, limit))
     for change in changes:
         typer.echo(change.model_dump_json())

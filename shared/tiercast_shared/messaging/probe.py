@@ -9,9 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from aio_pika import Message
+from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import DeliveryError
 
 from tiercast_shared.messaging.broker import BROKER_ERRORS, connected
+from tiercast_shared.messaging.patience import CHECK_SECONDS, is_blocked
 
 PROBE = "probe"
 PROBE_SECONDS = 1.0
@@ -21,8 +23,11 @@ class ProbeReturned(Exception):
     """There is no such queue any more."""
 
 
-async def probe(url: str, queue: str, *, name: str, on_sent: Callable[[], None] = lambda: None) -> None:
+async def probe(url: str, queue: str, *, name: str, on_blocked: Callable[[], None] = lambda: None) -> None:
     """Publish a probe to `queue` every second until cancelled; a lost connection is made anew.
+
+    While the broker blocks whoever publishes (its memory or disk is full) no probe goes out, and none can come back: `on_blocked`
+    is told twice a second that this says nothing about the consumer.
 
     Raises:
         ProbeReturned: the broker returned the probe.
@@ -32,10 +37,21 @@ async def probe(url: str, queue: str, *, name: str, on_sent: Callable[[], None] 
             async with connected(url, name=name) as connection:
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
                 while True:
-                    try:
-                        await channel.default_exchange.publish(Message(b"", type=PROBE), queue, mandatory=True)
-                    except DeliveryError as error:
-                        raise ProbeReturned(queue) from error
-                    on_sent()
+                    await _ask(channel, queue, on_blocked)
                     await asyncio.sleep(PROBE_SECONDS)
         await asyncio.sleep(PROBE_SECONDS)
+
+
+async def _ask(channel: AbstractChannel, queue: str, on_blocked: Callable[[], None]) -> None:
+    underlay = await channel.get_underlay_channel()
+    asking = asyncio.ensure_future(channel.default_exchange.publish(Message(b"", type=PROBE), queue, mandatory=True))
+    try:
+        while not asking.done():
+            await asyncio.wait({asking}, timeout=CHECK_SECONDS)
+            if not asking.done() and await is_blocked(underlay.connection):
+                on_blocked()
+        await asking
+    except DeliveryError as error:
+        raise ProbeReturned(queue) from error
+    finally:
+        asking.cancel()

@@ -28,7 +28,7 @@ class Service:
     def __init__(self) -> None:
         self.replica = Replica()
         app = FastAPI()
-        install_error_handlers(app)
+        install_error_handlers(app, challenge="Bearer")
         app.include_router(stats_router(self.replica.sessions))
         caller = caller_dependency(
             make_verifier(self.replica.clock).verify,
@@ -38,7 +38,10 @@ class Service:
         )
         replica = self.replica
         history = History(
-            replica.feed, replica.missed, lambda user: DEFAULT_ENTITLEMENTS[replica.tiers.tier_of(user)].feed
+            replica.feed,
+            replica.missed,
+            lambda user: DEFAULT_ENTITLEMENTS[replica.tiers.tier_of(user)].feed,
+            replica.tiers.trusted,
         )
         app.include_router(signals_router(history, Streams(replica.feed, replica.missed, replica.tiers), caller))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")

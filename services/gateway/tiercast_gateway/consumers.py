@@ -83,7 +83,7 @@ class EventConsumer:
             queue = f"gateway.{self._replica}.{uuid.uuid4().hex[:8]}"
             try:
                 async with self._consuming(queue), asyncio.TaskGroup() as group:
-                    group.create_task(probe(self._url, queue, name=f"{queue} probe"))
+                    group.create_task(probe(self._url, queue, name=f"{queue} probe", on_blocked=self._heard))
                     group.create_task(self._watch())
             except* (DeadConsumer, ProbeReturned, *BROKER_ERRORS) as errors:
                 self._died(errors.exceptions[0], queue)

@@ -319,6 +319,36 @@ async def test_a_cut_connection_is_noticed_and_nothing_is_missing_afterwards(
     assert breakable.applied == list(range(1, 10))
 
 
+async def blocked_publish(upstream: Upstreams) -> asyncio.Task[None]:
+    """Publish until the broker takes no more; returns what waits for it."""
+    async with asyncio.timeout(15):
+        while True:
+            publishing = asyncio.create_task(upstream.publish(*upstream.add()))
+            done, _ = await asyncio.wait({publishing}, timeout=0.5)
+            if not done:
+                return publishing
+
+
+async def test_a_broker_that_blocks_publishers_is_no_dead_consumer(
+    breakable: Follower, breakable_broker: BreakableBroker
+) -> None:
+    """No probe goes out during a memory alarm, and none comes back."""
+    (queue,) = await queues(breakable_broker)
+    await asyncio.to_thread(breakable_broker.ctl, "set_vm_memory_high_watermark", "0.000001")
+    try:
+        publishing = await blocked_publish(breakable.upstream)
+        for _ in range(32):  # 3.2 s; without a delivery for 2, the consumer would be replaced
+            await asyncio.sleep(0.1)
+            assert breakable.consumer.problem() is None
+        assert not publishing.done(), "the alarm is over"
+    finally:
+        await asyncio.to_thread(breakable_broker.ctl, "set_vm_memory_high_watermark", "0.4")
+    await publishing
+    await until(lambda: breakable.whole)
+
+    assert (breakable.restarts, await queues(breakable_broker)) == ([], [queue])
+
+
 async def test_a_queue_of_its_own_is_gone_when_the_replica_is(breakable_broker: BreakableBroker) -> None:
     async with upstreams(breakable_broker.url) as upstream, following(upstream):
         assert len(await queues(breakable_broker)) == 1

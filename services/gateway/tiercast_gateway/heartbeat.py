@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tiercast_gateway.connection import State
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.streams import Streams
 from tiercast_shared.contracts.close_codes import CloseCode
@@ -27,6 +28,8 @@ async def heartbeat(sessions: Sessions) -> None:
     while True:
         await asyncio.sleep(sessions.heartbeat_seconds)
         for count, connection in enumerate(sessions):
+            if connection.state is State.CLOSED:
+                continue  # it has left since the beat began
             if not connection.wire.ping():
                 sessions.close(connection, CloseCode.NO_PONG, "no pong came")
             else:

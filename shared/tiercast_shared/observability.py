@@ -6,7 +6,8 @@ through every service that handles it.
 
 import logging
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +35,7 @@ def configure_logging(service: str, *, level: str = "info", log_format: str = "a
     """Send structlog's and the standard library's records to standard output in one form."""
     as_json = log_format == "json" or (log_format == "auto" and not sys.stdout.isatty())
     shared: list[Any] = [
+        Sparing(),
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -66,6 +68,28 @@ def configure_logging(service: str, *, level: str = "info", log_format: str = "a
     logging.basicConfig(handlers=[handler], level=number, force=True)
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # each attempt at a broker that is away
+
+
+class Sparing:
+    """Lets an event that is tried again and again through once in `once_in` seconds, for the same reason.
+
+    Loops that retry twice a second say so: `log.warning("…, will try again", reason=…, once_in=30)`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said: dict[tuple[object, object], float] = {}
+
+    def __call__(self, _logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """A processor of structlog."""
+        seconds = event.pop("once_in", None)
+        if seconds is not None:
+            key, now = (event.get("event"), event.get("reason")), self._clock()
+            if now - self._said.get(key, float("-inf")) < seconds:
+                raise structlog.DropEvent
+            self._said[key] = now
+        return event
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:

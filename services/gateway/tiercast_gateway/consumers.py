@@ -93,7 +93,7 @@ class EventConsumer:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         self._dead = f"{type(error).__name__}: {error}"
-        log.warning("consumer is dead, starting a new one on a new queue", queue=queue, reason=self._dead)
+        log.warning("consumer is dead, starting a new one on a new queue", queue=queue, reason=self._dead, once_in=30)
         self._on_restart(
             "silence"
             if isinstance(error, DeadConsumer)

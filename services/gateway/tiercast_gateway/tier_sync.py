@@ -86,7 +86,9 @@ class TierSync:
         try:
             lookup = await self._client.lookup(user_ids)
         except Unavailable as error:
-            log.warning("tiers cannot be looked up, will try again", users=len(user_ids), reason=error.message)
+            log.warning(
+                "tiers cannot be looked up, will try again", users=len(user_ids), reason=error.message, once_in=30
+            )
             self._on_lookup(len(user_ids), False)
             self._tiers.unanswered(user_ids)
             for user_id in user_ids:

@@ -63,7 +63,9 @@ class DeadLetters:
                     await self._publish(message.body, properties)
                     break
                 except BROKER_ERRORS as problem:
-                    log.warning("cannot publish a dead letter yet", reason=f"{type(problem).__name__}: {problem}")
+                    log.warning(
+                        "cannot publish a dead letter yet", reason=f"{type(problem).__name__}: {problem}", once_in=30
+                    )
                     await self._disconnect()
                     await asyncio.sleep(RETRY_SECONDS)
         self._metrics.dead_lettered(error.code)

@@ -56,7 +56,7 @@ class Inbound:
                 await self._consume()
             except* (ConsumerEnded, *BROKER_ERRORS) as group:
                 self._missing = reasons(group)
-            log.warning("not consuming, will connect again", queue=SIGNALS_INBOUND, reason=self._missing)
+            log.warning("not consuming, will connect again", queue=SIGNALS_INBOUND, reason=self._missing, once_in=30)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _consume(self) -> None:

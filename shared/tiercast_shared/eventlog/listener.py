@@ -46,7 +46,7 @@ class CommitListener:
             try:
                 await self._listen(on_commit)
             except (StorageUnavailable, TimeoutError) as error:
-                log.warning("cannot hear of commits, polling meanwhile", reason=str(error))
+                log.warning("cannot hear of commits, polling meanwhile", reason=str(error), once_in=30)
             finally:
                 self.listening = False
             await asyncio.sleep(RETRY_SECONDS)

@@ -81,7 +81,7 @@ async def wait_until_migrated(database: Database, package: str, remedy: str) -> 
         try:
             return await require_migrated(database, package, remedy)
         except StorageUnavailable as error:
-            log.warning("waiting for the database", reason=error.message)
+            log.warning("waiting for the database", reason=error.message, once_in=30)
             await asyncio.sleep(RETRY_SECONDS)
 
 

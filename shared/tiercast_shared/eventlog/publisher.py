@@ -142,7 +142,7 @@ class Publisher:
                 try:
                     await self._publish_while_possible()
                 except* (LeaseLost, Unavailable, *BROKER_ERRORS) as errors:
-                    log.warning("publishing interrupted, will go on", reason=reasons(errors))
+                    log.warning("publishing interrupted, will go on", reason=reasons(errors), once_in=30)
                 self._hold(False)
                 await asyncio.sleep(RETRY_SECONDS)
         finally:

@@ -1,5 +1,7 @@
 """Fixtures for all tests: servers, namespaces on them, database URLs."""
 
+import os
+import random
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ NODE_PRODUCER = Path(__file__).parent / "e2e" / "node" / "publish.mjs"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("FAULT_FORM") != "long":
+        os.environ.setdefault("FAULT_SEED", str(random.randrange(1_000_000)))  # one for all workers, which inherit it
     config.stash[BACKENDS] = Backends()
 
 

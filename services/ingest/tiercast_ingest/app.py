@@ -1,8 +1,8 @@
 """Composition root: builds the service from its settings, and takes it down in reverse order."""
 
 import gc
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 
@@ -24,14 +24,14 @@ from tiercast_ingest.metrics import IngestMetrics
 from tiercast_ingest.settings import IngestSettings
 from tiercast_ingest.store import SignalStore
 from tiercast_ingest.tables import SignalLogHead, SignalLogPublisher
-from tiercast_ingest.writer import SignalWriter
+from tiercast_ingest.writer import Announce, SignalWriter
 from tiercast_shared.correlation import CorrelationMiddleware
 from tiercast_shared.eventlog.database import Database
 from tiercast_shared.eventlog.lease import PublisherLease, replica_name
 from tiercast_shared.eventlog.listener import CommitListener
 from tiercast_shared.eventlog.migrations import wait_until_migrated
 from tiercast_shared.eventlog.models import Head
-from tiercast_shared.eventlog.publisher import LogEvent, Publisher
+from tiercast_shared.eventlog.publisher import EventOutlet, LogEvent, Publisher
 from tiercast_shared.eventlog.watch import LogWatch
 from tiercast_shared.eventlog.writer import BatchWriter
 from tiercast_shared.health import ReadinessChecks, health_router
@@ -44,11 +44,17 @@ from tiercast_shared.web import install_error_handlers
 PACKAGE = "tiercast_ingest"
 MIGRATE = "tiercast-ingest migrate"
 
+MakeWriter = Callable[[Database, Announce], SignalWriter]
+OpenOutlet = Callable[..., AbstractAsyncContextManager[EventOutlet]]
+"""The collaborators that a test may want to wrap; `Outlet.open` is called with URL, exchange and `name`."""
+
 log = get_logger()
 
 
 @asynccontextmanager
-async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
+async def running(
+    settings: IngestSettings, *, make_writer: MakeWriter = SignalWriter, open_outlet: OpenOutlet = Outlet.open
+) -> AsyncIterator[FastAPI]:
     """Everything but the HTTP server runs while the block does; yields the application to serve.
 
     At the end what has been accepted is committed, acknowledged and, if that is quick, published.
@@ -71,7 +77,7 @@ async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
         publisher = Publisher(
             SignalStore(publishing),
             PublisherLease(publishing, SignalLogPublisher, holder),
-            partial(Outlet.open, amqp_url, SIGNALS_EVENTS, name=f"ingest publisher {holder}"),
+            partial(open_outlet, amqp_url, SIGNALS_EVENTS, name=f"ingest publisher {holder}"),
             metrics,
             poll_seconds=listener.poll_seconds,
         )
@@ -82,7 +88,7 @@ async def running(settings: IngestSettings) -> AsyncIterator[FastAPI]:
             metrics.committed(events)
             publisher.offer(head, events)
 
-        writer = BatchWriter[Submission, Stored](SignalWriter(database, announce).commit, max_batch=settings.max_batch)
+        writer = BatchWriter[Submission, Stored](make_writer(database, announce).commit, max_batch=settings.max_batch)
         metrics.watch_waiting(lambda: writer.waiting)
         intake = Intake(writer, metrics, admit=admission.check)
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
@@ -118,9 +124,11 @@ def http_app(
     return app
 
 
-async def serve(settings: IngestSettings) -> None:
+async def serve(
+    settings: IngestSettings, *, make_writer: MakeWriter = SignalWriter, open_outlet: OpenOutlet = Outlet.open
+) -> None:
     """Serve until SIGTERM or SIGINT."""
-    async with running(settings) as app:
+    async with running(settings, make_writer=make_writer, open_outlet=open_outlet) as app:
         gc.collect()
         gc.freeze()  # what is loaded now stays: collections that look at it again cost a tenth of the throughput
         log.info("serving", host=settings.host, port=settings.port, metrics_port=settings.metrics_port)

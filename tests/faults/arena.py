@@ -127,6 +127,10 @@ class Arena:
         environment = {name: value for name, value in self.stack.ingest.environment.items() if name not in ports}
         return Service("ingest", environment, self.stack.ingest.log.with_name(f"{name}.log"))
 
+    async def back(self, since: float, within: float = 60) -> None:
+        """Wait until every client is told `connected` on a connection that was opened after `since`."""
+        await until(lambda: all(client.back_since(since) for client in self.clients), within, "all clients are back")
+
     # -- the end ---------------------------------------------------------------------------------
 
     async def converged(self, within: float = HEAL_WITHIN) -> float:

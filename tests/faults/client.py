@@ -46,6 +46,11 @@ class ResumingClient:
         """Whether a connection is open now."""
         return self._connection is not None
 
+    def back_since(self, moment: float) -> bool:
+        """Whether it is on a connection that was opened after `moment` and has been told `connected`."""
+        session = self.record.sessions[-1]
+        return self.connected and session.opened > moment and bool(session.raw)
+
     async def run(self) -> None:
         """Stay connected until cancelled, or told not to come back."""
         try:

@@ -36,6 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("faults")
         if mark is None:
             continue
+        # aiormq leaves the sockets of broken connections to the collector, whose warnings come at any time
+        item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
         if LONG:
             item.add_marker(pytest.mark.timeout(LONG_TIMEOUT))
         if wanted and mark.args[0] != int(wanted):

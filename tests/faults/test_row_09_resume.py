@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import uuid4
@@ -37,12 +38,13 @@ async def test_clients_that_were_cut_resume_on_another_replica_while_signals_flo
         resumes = 0
         async with steady([arena.http_producer()], arena.rng, rate=RATE):
             for _ in range(rounds):
+                cut = time.monotonic()
                 outages = [arena.rng.uniform(0, longest) for _ in arena.clients]
                 burst = asyncio.create_task(arena.burst(2 * RING))  # so that most have to be filled from the log
                 await asyncio.gather(*map(_away, arena.clients, outages))
                 await burst
                 resumes += len(outages)
-                await until(lambda: all(client.connected for client in arena.clients), 60, "all are back")
+                await arena.back(cut)
         trial.timing("all delivered after the last resume s", await arena.converged())
     _tally_resumes(trial, arena, resumes)
     trial.note(f"outages of 0–{longest:.0f} s, rings of {RING} signals")
@@ -75,14 +77,16 @@ async def test_premium_that_was_withheld_while_tiers_was_away_is_not_lost_over_a
     tiers, gateways = arena.stack.tiers, arena.stack.gateways
     async with steady([arena.http_producer()], arena.rng, rate=RATE) as flow:
         await flow.seconds(1)
+        killed = time.monotonic()
         tiers.kill()
         for gateway in gateways:  # whose replacements know no user
             gateway.kill()
             gateway.spawn()
-        await until(lambda: all(client.connected for client in arena.clients), 60, "all are back")
+        await arena.back(killed)
         await flow.seconds(2)
+        cut = time.monotonic()
         await asyncio.gather(*(_away(client, 0.1) for client in arena.clients))
-        await until(lambda: all(client.connected for client in arena.clients), 60, "all are back again")
+        await arena.back(cut)
         tiers.spawn()
         await revived(arena.stack.services)
         await flow.seconds(1)
@@ -181,4 +185,4 @@ async def _told_on_stream(stack: Stack, user: str, gateway: int, cursor: str) ->
 async def _told_on_polling(stack: Stack, user: str, gateway: int, cursor: str) -> bool:
     async with stack.gateway_http(user, gateway=gateway) as http:
         answer = await http.get("/api/v1/signals/latest", params={"after": cursor, "limit": 10})
-    return answer.headers.get("X-Tiercast-Resync") == "true"
+    return bool(answer.headers.get("X-Tiercast-Resync") == "true")

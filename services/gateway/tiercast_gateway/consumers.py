@@ -10,7 +10,7 @@ objects took half of what a signal costs here (docs/decisions), and nothing of t
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
@@ -33,6 +33,10 @@ SILENCE_SECONDS = 2.0
 """Without a delivery of any kind for this long, while probes are sent every second, the consumer is dead."""
 
 WATCH_SECONDS = 0.25
+
+BIND_SECONDS = 5.0
+"""How soon a binding is back that went with a deleted exchange. Nothing else shows: the queue still gets its probes."""
+
 RETRY_SECONDS = 0.5
 STOP_SECONDS = 2.0
 
@@ -56,6 +60,10 @@ class EventHandler(Protocol):
 
     def consuming(self) -> None:
         """A new queue is bound and consumed: what was published before must be fetched from the logs."""
+
+
+Bind = Callable[[], Awaitable[None]]
+"""Binds the queue to both exchanges, which are declared if they are not there."""
 
 
 class DeadConsumer(Exception):
@@ -82,7 +90,8 @@ class EventConsumer:
         while True:
             queue = f"gateway.{self._replica}.{uuid.uuid4().hex[:8]}"
             try:
-                async with self._consuming(queue), asyncio.TaskGroup() as group:
+                async with self._consuming(queue) as bind, asyncio.TaskGroup() as group:
+                    group.create_task(_keep_bound(bind))
                     group.create_task(probe(self._url, queue, name=f"{queue} probe", on_blocked=self._heard))
                     group.create_task(self._watch())
             except* (DeadConsumer, ProbeReturned, *BROKER_ERRORS) as errors:
@@ -113,7 +122,7 @@ class EventConsumer:
                 raise DeadConsumer(f"nothing was delivered for {silence:.1f} s")
 
     @asynccontextmanager
-    async def _consuming(self, name: str) -> AsyncIterator[None]:
+    async def _consuming(self, name: str) -> AsyncIterator[Bind]:
         broker = RabbitBroker(
             with_heartbeat(self._url).update_query(name=name),
             timeout=CONNECT_TIMEOUT,
@@ -126,12 +135,17 @@ class EventConsumer:
             RabbitExchange(exchange, type=ExchangeType.FANOUT, durable=True)
             for exchange in (SIGNALS_EVENTS, TIERS_EVENTS)
         ]
+
+        async def bind() -> None:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                for fanout in fanouts:
+                    await declared.bind(await broker.declare_exchange(fanout))
+
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await broker.start()
                 declared = await broker.declare_queue(queue)
-                for fanout in fanouts:
-                    await declared.bind(await broker.declare_exchange(fanout))
+                await bind()
                 channel = await declared.channel.get_underlay_channel()
                 # acknowledged by the broker itself: what is lost with this process is in the logs
                 await channel.basic_consume(name, self._deliver, no_ack=True)
@@ -139,7 +153,7 @@ class EventConsumer:
             self._dead = None
             log.info("consuming", queue=name, heartbeat=HEARTBEAT_SECONDS)
             self._handler.consuming()
-            yield
+            yield bind
         finally:
             with suppress(*BROKER_ERRORS):
                 async with asyncio.timeout(STOP_SECONDS):
@@ -173,3 +187,9 @@ class EventConsumer:
             self._handler.signal(str(headers.get("epoch", "")), signal_entry(headers, body, correlation_id))
         elif not from_ingest and kind in {"tier.changed", "session.revoked"}:
             self._handler.tier_event(str(headers.get("epoch", "")), tier_event(body))
+
+
+async def _keep_bound(bind: Bind) -> None:
+    while True:
+        await asyncio.sleep(BIND_SECONDS)
+        await bind()

@@ -228,7 +228,7 @@ class RawSocket:
         self._socket.setblocking(False)
         while self.poured < limit:
             try:
-                self.poured += self._socket.send(data)
+                self.poured += self._socket.send(memoryview(data)[self.poured % len(data) :])
             except BlockingIOError:
                 if not select.select([], [self._socket], [], patience)[1]:
                     break

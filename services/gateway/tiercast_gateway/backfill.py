@@ -59,18 +59,18 @@ class Backfill:
     async def _work(self) -> None:
         while True:
             connection = await self._queue.get()
-            feed = connection.feed
+            feed, position = connection.feed, connection.position
             try:
-                missed = await self._missed.after(feed, connection.position, PAGE)
+                missed = await self._missed.after(feed, position, PAGE)
             except Unavailable as error:
                 await self._failed(connection, error)
             else:
                 self._failures.pop(connection, None)
-                self._take(connection, feed, missed)
+                self._take(connection, feed, position, missed)
 
-    def _take(self, connection: Connection, feed: Feed, missed: Missed) -> None:
-        if connection.flow is not Flow.BACKFILLING:
-            return  # gone while the page was on its way
+    def _take(self, connection: Connection, feed: Feed, position: int, missed: Missed) -> None:
+        if connection.flow is not Flow.BACKFILLING or connection.position != position:
+            return  # gone, or elsewhere, while the page was on its way
         if connection.feed is feed:
             self._send(connection, missed)
         else:

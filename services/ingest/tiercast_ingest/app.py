@@ -64,12 +64,12 @@ async def running(
     """
     async with AsyncExitStack() as stack:
         url = settings.database_url.get_secret_value()
-        database = await stack.enter_async_context(Database.open(url))
-        # apart, so that neither the lease nor the next event ever waits for a connection behind submissions and readers
-        publishing = await stack.enter_async_context(Database.open(url))
-        await wait_until_migrated(database, PACKAGE, MIGRATE)
         registry = CollectorRegistry()
         metrics = IngestMetrics(registry)
+        database = await stack.enter_async_context(Database.open(url, on_statement=metrics.statements.inc))
+        # apart, so that neither the lease nor the next event ever waits for a connection behind submissions and readers
+        publishing = await stack.enter_async_context(Database.open(url, on_statement=metrics.statements.inc))
+        await wait_until_migrated(database, PACKAGE, MIGRATE)
         store = SignalStore(database)
         holder = replica_name()
         amqp_url = settings.amqp_url.get_secret_value()

@@ -72,6 +72,11 @@ class IngestMetrics:
         self.inbound_consuming = Gauge(
             "tiercast_ingest_inbound_consuming", "1 while this replica consumes signals.inbound.", registry=registry
         )
+        self.statements = Counter(
+            "tiercast_ingest_sql_statements",
+            "Statements sent to the database, without those that begin and end transactions.",
+            registry=registry,
+        )
         self._initialise()
 
     def _initialise(self) -> None:

@@ -40,6 +40,11 @@ class TiersMetrics:
             registry=registry,
             buckets=HOP_BUCKETS,
         )
+        self.statements = Counter(
+            "tiercast_tiers_sql_statements",
+            "Statements sent to the database, without those that begin and end transactions.",
+            registry=registry,
+        )
         for tier in Tier:
             self._changes.labels(tier.value)
         for status_class in ("4xx", "5xx"):

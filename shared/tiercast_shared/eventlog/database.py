@@ -4,7 +4,7 @@ A session lives for one operation. What a driver says of a database that is away
 a value becomes `Unstorable`.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -46,9 +46,16 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, *, pool_size: int = 5) -> AsyncIterator["Database"]:
-        """Build engines for `url` (nothing connects yet) and dispose of them at the end."""
+    async def open(
+        cls, url: str, *, pool_size: int = 5, on_statement: Callable[[], None] | None = None
+    ) -> AsyncIterator["Database"]:
+        """Build engines for `url` (nothing connects yet) and dispose of them at the end.
+
+        `on_statement` is told of each statement before it runs, except what begins and ends transactions.
+        """
         engine = create_engine(_with_driver(make_url(url)), pool_size)
+        if on_statement is not None:
+            _count_statements(engine.sync_engine, on_statement)
         try:
             yield cls(engine)
         finally:
@@ -144,6 +151,13 @@ def create_engine(url: URL, pool_size: int) -> AsyncEngine:
             },
         },
     )
+
+
+def _count_statements(engine: Engine, on_statement: Callable[[], None]) -> None:
+    @event.listens_for(engine, "before_cursor_execute")
+    def execute(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):  # which on SQLite is ours
+            on_statement()
 
 
 def _prepare_sqlite(engine: Engine) -> None:

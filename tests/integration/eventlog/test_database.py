@@ -108,3 +108,20 @@ async def test_a_commit_over_a_connection_that_broke_while_idle_is_repeated(
     assert isinstance(outcome, Stored)
     assert (outcome.seq, outcome.duplicate) == (2, False)
     assert (await store.head()).seq == 2
+
+
+async def test_every_statement_is_counted_and_a_transactions_begin_and_end_are_not(database_url: str):
+    counted = 0
+
+    def count() -> None:
+        nonlocal counted
+        counted += 1
+
+    async with Database.open(database_url, on_statement=count) as database:
+        async with database.reading() as session:
+            await session.exec(text("SELECT 1"))
+            await session.exec(text("SELECT 2"))
+        assert (await database.execute(text("SELECT 3")))[0][0] == 3
+        async with database.writing():
+            pass
+    assert counted == 3

@@ -331,11 +331,12 @@ class Sessions:
     def _make_good(self, connection: Connection) -> None:
         """Replay the premium signals that were withheld only because the tier could not be verified."""
         withheld_from, connection.withheld_from = connection.withheld_from, None
-        if withheld_from is None or connection.feed is Feed.STANDARD or connection.flow is Flow.BACKFILLING:
+        if withheld_from is None or connection.feed is Feed.STANDARD:
             return
         reached = self._hub.position_of(connection)
         self._hub.detach(connection)
-        connection.premium_only_until = connection.replay_until = max(reached, connection.replay_until)
+        connection.premium_only_until = max(reached, connection.premium_only_until)
+        connection.replay_until = max(reached, connection.replay_until)
         self._begin_at(connection, withheld_from)
 
     # -- what clients say ------------------------------------------------------------------------

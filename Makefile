@@ -78,7 +78,7 @@ test: lint ## Lint, then run all tests (ARGS="-k feed" for some)
 
 .PHONY: bench-fanout
 bench-fanout: .venv/.installed ## Measure what a delivery costs, beside a bare C loop (ARGS="--sockets 1000 --rate 20")
-	@$(BIN)/python -m tests.bench.fanout $(ARGS)
+	@PYTHONPATH=deploy/local $(BIN)/python -m tests.bench.fanout --json .data/bench/fanout.json $(ARGS)
 
 .PHONY: clean
 clean: ## Remove caches and local data (not .venv)

@@ -205,13 +205,20 @@ class Sessions:
         for connection in list(self._by_user.get(user_id, ())):
             if connection.state is State.OPENING:
                 self._open(connection, Tier.STARTER)
-                connection.withheld_from = self._hub.position_of(connection)
+                self._withhold(connection)
 
     def _welcome(self, connection: Connection, known: KnownTier) -> None:
         if known.tokens_valid_after > connection.issued_at:
             self._end_revoked(connection)
         else:
             self._open(connection, self._tiers.tier_of(connection.user_id))
+            if connection.feed is not self._entitlements[known.tier].feed:
+                self._unverified = True  # so that the next sweep looks again, although the lease may be good by then
+                self._withhold(connection)
+
+    def _withhold(self, connection: Connection) -> None:
+        """From here on it is sent less than it may be entitled to."""
+        connection.withheld_from = self._hub.position_of(connection)
 
     def _end_revoked(self, connection: Connection) -> None:
         self.close(connection, CloseCode.INVALID_TOKEN, "the token was revoked", error="revoked_token")
@@ -321,7 +328,7 @@ class Sessions:
         self._by_tier[tier] += 1
         feed = self._entitlements[tier].feed
         if reason == UNVERIFIED and connection.feed is Feed.ALL:
-            connection.withheld_from = self._hub.position_of(connection)
+            self._withhold(connection)
         self._hub.change(connection, feed=feed, symbols=connection.symbols)
         cursor = self._feed.cursor_at(feed, self._hub.position_of(connection))
         self._send(connection, TierChangedFrame(user_tier=tier, previous_tier=previous, reason=reason, cursor=cursor))

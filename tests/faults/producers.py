@@ -35,12 +35,12 @@ class Transport(Protocol):
         """Submit once and say what came of it."""
 
 
-def make_signal(rng: random.Random, *, premium: bool) -> dict[str, object]:
-    """A submission; the text of a premium one holds the canary."""
+def make_signal(rng: random.Random, *, premium: bool, padding: int = 0) -> dict[str, object]:
+    """A submission; the text of a premium one holds the canary. `padding` makes it so many bytes longer."""
     mark = f"{rng.getrandbits(64):016x}"
     return valid_submission(
         confidence=rng.uniform(85.0, 100.0) if premium else rng.uniform(0.0, 84.9),
-        reasoning=f"{CANARY}{mark}" if premium else f"plain-{mark}",
+        reasoning=(f"{CANARY}{mark}" if premium else f"plain-{mark}") + "." * padding,
         symbol=rng.choice(("AAPL", "BTC/USD", "BRK.B", "TSLA")),
     )
 
@@ -167,9 +167,10 @@ async def steady(
     premium_share: float = 0.4,
     patient_share: float = 0.8,
     total: int | None = None,
+    padding: int = 0,
 ) -> AsyncIterator["Flow"]:
     """Submit `rate` signals a second while the block runs, or `total` in all; the end waits until all are settled."""
-    flow = Flow(producers, rng, rate, premium_share, patient_share, total)
+    flow = Flow(producers, rng, rate, premium_share, patient_share, total, padding)
     async with asyncio.TaskGroup() as group:  # a producer that fails ends the block
         group.create_task(flow.run())
         try:
@@ -189,6 +190,7 @@ class Flow:
         premium_share: float,
         patient_share: float,
         total: int | None,
+        padding: int,
     ) -> None:
         self._producers = producers
         self._rng = rng
@@ -196,6 +198,7 @@ class Flow:
         self._premium_share = premium_share
         self._patient_share = patient_share
         self._total = total
+        self._padding = padding
         self._stopped = asyncio.Event()
         self.sent = 0
         self.complete = asyncio.Event()
@@ -226,7 +229,7 @@ class Flow:
             self.complete.set()
 
     async def _send(self) -> None:
-        content = make_signal(self._rng, premium=self._rng.random() < self._premium_share)
+        content = make_signal(self._rng, premium=self._rng.random() < self._premium_share, padding=self._padding)
         producer = self._rng.choice(self._producers)
         await producer.submit(content, patient=self._rng.random() < self._patient_share)
 

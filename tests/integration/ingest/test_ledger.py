@@ -10,20 +10,24 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from tests.integration.ingest.test_signal_log import tamper
 from tests.support.ingest import SERVICE_KEY, HttpIngest, Submitter, http_ingest
 from tests.support.producers import Submission, hashed_text, premium, standard
 from tiercast_ingest import ledger, ledger_api, ledger_lines
+from tiercast_ingest.app import PACKAGE
 from tiercast_ingest.archive import CannotArchive, archive
 from tiercast_ingest.domain.chain_walk import Break, Verdict
 from tiercast_ingest.domain.settlement import Stored
+from tiercast_ingest.main import main
 from tiercast_ingest.store import SignalStore
 from tiercast_shared.contracts.ledger import LedgerHead, LedgerVerification, SignalProof
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.errors import Rejected, StorageUnavailable
 from tiercast_shared.eventlog.chain import link
 from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.migrations import migrate
 
 SCRIPT = Path(__file__).parents[3] / "docs" / "verify_ledger.py"
 KEY = {"X-Service-Key": SERVICE_KEY}
@@ -285,3 +289,27 @@ async def test_signals_are_taken_while_others_are_archived(
     assert all(isinstance(outcome, Stored) for outcome in outcomes)
     assert [outcome.duplicate for outcome in outcomes if isinstance(outcome, Stored)] == [True, False] * 10
     assert await ledger.verify(store) == Verdict(12, 11)
+
+
+def test_the_ledger_is_exported_and_archived_from_the_command_line(sqlite_url: str, tmp_path: Path):
+    async def fill() -> None:
+        async with Database.open(sqlite_url) as database:
+            await migrate(database, PACKAGE)
+            await Submitter(database).commit(*(premium() if number == 3 else standard() for number in range(1, 6)))
+            await mark_published(database, 5)
+
+    def command(*arguments: str, status: int = 0) -> str:
+        result = CliRunner().invoke(main, ["ledger", *arguments], env={"INGEST_DATABASE_URL": sqlite_url})
+        assert result.exit_code == status, result.output
+        return result.output
+
+    asyncio.run(fill())
+    assert command("verify", "--from", "2", "--to", "4") == "ok: 3 signals, 2 of them in the standard feed\n"
+    assert outsider(command("export").encode(), tmp_path / "all").startswith("0 ")
+    out = tmp_path / "standard"
+    assert command("export", "--feed", "standard", "--out", str(out)) == f"4 lines written to {out}\n"
+    assert outsider(out.read_bytes(), tmp_path / "copy").startswith("0 ")
+    archived = tmp_path / "archived"
+    assert command("archive", "--before", "3", "--out", str(archived)) == f"2 signals moved to {archived}\n"
+    assert "nothing to archive before 3" in command("archive", "--before", "3", "--out", str(out), status=78)
+    assert command("verify") == "ok: 3 signals, 2 of them in the standard feed\n"

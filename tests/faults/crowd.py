@@ -24,6 +24,8 @@ class Seen:
     """Seconds from a signal's submission to its arrival, while `measuring`."""
     measuring: bool = False
     closes: Counter[int] = field(default_factory=Counter)
+    abnormal: list[str] = field(default_factory=list)
+    """Closes without a code: on which gateway, after which last frame."""
     reconnects: list[float] = field(default_factory=list)
     """When each was told `connected` again; monotonic seconds."""
     gaps: int = 0
@@ -82,6 +84,7 @@ class Member(WSListener):
         self._retry_after = 0.0
         self._lives = 0
         self._code = ABNORMAL
+        self._kind: object = None
 
     async def run(self) -> None:
         """Stay connected until cancelled, or told not to come back."""
@@ -95,7 +98,7 @@ class Member(WSListener):
     async def _live(self) -> None:
         query = f"?{urlencode({'cursor': self._cursor})}" if self._cursor else ""
         url = f"ws{self._crowd.urls[self.gateway].removeprefix('http')}/ws/signals{query}"
-        self._code = ABNORMAL
+        self._code, self._kind = ABNORMAL, None
         try:
             async with self._crowd.door:
                 transport, _ = await ws_connect(
@@ -110,6 +113,8 @@ class Member(WSListener):
             transport.disconnect(graceful=False)
             self.connected = False
         self._crowd.seen.closes[self._code] += 1
+        if self._code == ABNORMAL:
+            self._crowd.seen.abnormal.append(f"gateway {self.gateway}, life {self._lives}, last frame {self._kind}")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """One frame; PINGs are answered by picows."""
@@ -122,6 +127,7 @@ class Member(WSListener):
 
     def _take(self, message: dict[str, object]) -> None:
         seen, kind = self._crowd.seen, message["type"]
+        self._kind = kind
         if isinstance(cursor := message.get("cursor"), str):
             self._cursor = cursor
         if kind == "new_signal":

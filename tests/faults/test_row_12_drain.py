@@ -66,7 +66,7 @@ async def test_a_replica_that_drains_loses_nothing_and_causes_no_herd(trial: Tri
     trial.count("gaps of the crowd", seen.gaps, of=seen.deliveries, unit="deliveries to the crowd")
     trial.count("repeated to the crowd", seen.repeated, of=seen.deliveries, unit="deliveries to the crowd")
     assert status == 0
-    assert set(closes) == {DRAINING}
+    assert set(closes) == {DRAINING}, seen.abnormal
     assert seen.gaps == seen.repeated == seen.resyncs == 0
     trial.judge(arena.findings())
 

@@ -34,7 +34,7 @@ def send_to_each(writers: Iterable[Writer], payload: bytes) -> list[int]:
     """Send `payload` through every writer; returns how many bytes each took.
 
     The loop runs inside `map` and `extend`: at a delivery every few microseconds, bytecode between two system calls costs as much
-    as the calls' own entry (measured: 8.3 µs a delivery with a `for` loop, see docs/performance.md).
+    as the calls' own entry (measured: 8.3 µs a delivery with a `for` loop, 6.2 with this, docs/decisions/0005).
     """
     taken: list[int] = []
     rest = iter(writers)

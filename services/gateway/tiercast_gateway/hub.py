@@ -36,6 +36,8 @@ class Share:
     writers: list[Writer]
     done: int = 0
     """How many of them have had their turn."""
+    interrupted: bool = False
+    """Whether the loop has turned since the round began: members may have left, or joined anew and been caught up."""
 
 
 class Hub:
@@ -201,6 +203,7 @@ class Hub:
             self._begin_round()
         if self._shares:
             self._write_some()
+            self._note_who_is_due()
         self._catch_some_up()
         if self._shares or self._pending or self._catching_up:
             self._schedule()
@@ -231,7 +234,6 @@ class Hub:
                 frames[audience].append(frame)
         for audience, parts in frames.items():
             members, writers = list(audience.members), list(audience.members.values())
-            audience.due.update(members)
             self._shares.append(Share(audience, b"".join(parts), len(parts), members, writers))
 
     def _write_some(self) -> None:
@@ -248,14 +250,22 @@ class Hub:
         if not self._shares:
             self._end_round()
 
+    def _note_who_is_due(self) -> None:
+        """What is left for later turns is written down per connection; a round that fits into one turn needs none of it."""
+        for share in self._shares:
+            if not share.interrupted:
+                share.interrupted = True
+                share.audience.due.update(share.members[share.done :])
+
     def _write(self, share: Share, members: list[Connection], writers: list[Writer]) -> None:
-        due, payload = share.audience.due, share.payload
-        if not due.issuperset(members):  # some have left since the round began, or joined anew and been caught up
+        payload = share.payload
+        if share.interrupted:
+            due = share.audience.due
             still = [pair for pair in zip(members, writers, strict=True) if pair[0] in due]
             members, writers = [member for member, _ in still], [writer for _, writer in still]
-        due.difference_update(
-            members
-        )  # before the writes: a full socket pauses its connection, and has the rest queued
+            due.difference_update(
+                members
+            )  # before the writes: a full socket pauses its connection, and has the rest queued
         taken = send_to_each(writers, payload)
         self._round_deliveries += len(taken) * share.signals
         if taken.count(len(payload)) != len(taken):

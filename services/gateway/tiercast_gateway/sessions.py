@@ -204,31 +204,30 @@ class Sessions:
         """The look-up failed: who waits for it is served as STARTER until more is known."""
         for connection in list(self._by_user.get(user_id, ())):
             if connection.state is State.OPENING:
-                self._open(connection, Tier.STARTER)
-                self._withhold(connection)
+                self._open(connection, Tier.STARTER, withheld=True)
 
     def _welcome(self, connection: Connection, known: KnownTier) -> None:
         if known.tokens_valid_after > connection.issued_at:
             self._end_revoked(connection)
         else:
-            self._open(connection, self._tiers.tier_of(connection.user_id))
-            if connection.feed is not self._entitlements[known.tier].feed:
-                self._unverified = True  # so that the next sweep looks again, although the lease may be good by then
-                self._withhold(connection)
-
-    def _withhold(self, connection: Connection) -> None:
-        """From here on it is sent less than it may be entitled to."""
-        connection.withheld_from = self._hub.position_of(connection)
+            tier = self._tiers.tier_of(connection.user_id)
+            withheld = self._entitlements[tier].feed is not self._entitlements[known.tier].feed
+            self._unverified = (
+                self._unverified or withheld
+            )  # the next sweep looks again, even if the lease is good by then
+            self._open(connection, tier, withheld=withheld)
 
     def _end_revoked(self, connection: Connection) -> None:
         self.close(connection, CloseCode.INVALID_TOKEN, "the token was revoked", error="revoked_token")
 
-    def _open(self, connection: Connection, tier: Tier) -> None:
+    def _open(self, connection: Connection, tier: Tier, *, withheld: bool) -> None:
+        """Welcome it as `tier`; with `withheld`, that may be less than it is entitled to."""
         connection.become(State.OPEN)
         connection.tier = tier
         connection.feed = self._entitlements[tier].feed
         self._by_tier[tier] += 1
         position, recovered, problem = self._place(connection)
+        connection.withheld_from = position if withheld else None
         # the end of the feed may be ahead of what the hub has begun to send
         here = self._feed.cursor_at(connection.feed, position)
         cursor = connection.resume if recovered and connection.resume else here
@@ -328,7 +327,7 @@ class Sessions:
         self._by_tier[tier] += 1
         feed = self._entitlements[tier].feed
         if reason == UNVERIFIED and connection.feed is Feed.ALL:
-            self._withhold(connection)
+            connection.withheld_from = self._hub.position_of(connection)
         self._hub.change(connection, feed=feed, symbols=connection.symbols)
         cursor = self._feed.cursor_at(feed, self._hub.position_of(connection))
         self._send(connection, TierChangedFrame(user_tier=tier, previous_tier=previous, reason=reason, cursor=cursor))

@@ -173,3 +173,16 @@ def test_a_starter_who_was_let_in_unverified_is_owed_nothing_at_a_later_upgrade(
     replica.publish_all("p")
 
     assert wire(connection).positions == [2, 4, 5]
+
+
+def test_who_resumes_while_the_tiers_cannot_be_looked_up_is_owed_premium_signals_from_the_cursor_on() -> None:
+    replica = Replica()
+    replica.publish_all("spp")
+    connection = replica.socket(resume=replica.cursors.seal(EPOCH, 1))
+    replica.sessions.opened(connection, token("alice"))
+
+    replica.sessions.tier_unknown("alice")
+    replica.answer(alice=Tier.PRO)
+    replica.turns.drain()
+
+    assert wire(connection).positions == [2, 3]

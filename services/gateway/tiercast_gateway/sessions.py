@@ -251,21 +251,24 @@ class Sessions:
         self._begin_at(connection, position)
 
     def _begin_at(self, connection: Connection, position: int) -> None:
-        if position > self._feed.head:  # another replica was faster, and what it had is known to exist
-            connection.ahead_since = self._clock()
-            self._feed.learn_head(position)
-            self._refill_needed()
         if position < self._feed.rings[connection.feed].floor:
             self.backfill.begin(connection, position)
         else:
-            self._hub.attach(connection, position)
+            self._attach(connection, position)
 
     def _reached(self, connection: Connection, position: int) -> None:
         """A backfilled connection has everything up to `position`."""
         if position >= self._feed.rings[connection.feed].floor:
-            self._hub.attach(connection, position)
+            self._attach(connection, position)
         elif not connection.wire.congested:  # else it goes on when the socket has taken what it has
             self.backfill.begin(connection, position)
+
+    def _attach(self, connection: Connection, position: int) -> None:
+        if position > self._feed.head:  # another replica or the log was faster, and what it had is known to exist
+            connection.ahead_since = self._clock()
+            self._feed.learn_head(position)
+            self._refill_needed()
+        self._hub.attach(connection, position)
 
     def _place(self, connection: Connection) -> tuple[int, bool | None, str | None]:
         """Where to begin, whether nothing is missed by that, and if not, why."""
@@ -385,8 +388,9 @@ class Sessions:
             self.close(connection, CloseCode.TOKEN_EXPIRED, "the token has expired", error="token_expired")
         for connection in [c for c in self._anonymous if now - c.connected_at > AUTH_SECONDS]:
             self.close(connection, CloseCode.AUTH_TIMEOUT, "no token came in time", error="auth_timeout")
-        for connection in [c for c in self._hub.ahead if now - c.ahead_since > AHEAD_SECONDS]:
-            self.incomplete(connection, "cursor_ahead")
+        for connection in self._hub.ahead:  # of the feed, or only of the hub's round
+            if connection.position > self._feed.head and now - connection.ahead_since > AHEAD_SECONDS:
+                self.incomplete(connection, "cursor_ahead")
         if self._tiers.lease_left <= 0 or self._unverified:
             self._follow_lease()
 

@@ -186,3 +186,41 @@ def test_who_resumes_while_the_tiers_cannot_be_looked_up_is_owed_premium_signals
     replica.turns.drain()
 
     assert wire(connection).positions == [2, 3]
+
+
+def test_a_sweep_between_a_signal_and_its_round_gives_nobody_up() -> None:
+    replica = Replica(writes_per_step=1)
+    for number in range(3):
+        replica.connect(f"other-{number}")
+    replica.publish(turn=False)
+    replica.turns.one()  # a round has begun
+    replica.publish(turn=False)  # and this one waits for the next
+    connection = replica.socket(resume=replica.cursors.seal(EPOCH, 2))
+    replica.sessions.opened(connection, token("alice"))
+    replica.answer(alice=Tier.PRO)
+    assert connection.flow is Flow.AHEAD
+
+    replica.sessions.sweep()
+    replica.turns.drain()
+    replica.publish()
+
+    assert wire(connection).positions == [3]
+    assert not wire(connection).of("resync_required")
+
+
+async def test_a_backfill_that_reached_further_than_this_replica_waits_for_it() -> None:
+    replica = Replica(capacity=4)
+    replica.publish_all("s" * 20)
+    connection = resuming(replica)
+    late = [replica.log.add() for _ in range(3)]  # in the log, and not yet here
+    async with backfilling(replica):
+        await until(replica, lambda: connection.flow is Flow.AHEAD)
+    assert replica.feed.gap
+
+    replica.sessions.sweep()
+    for entry in late:
+        replica.feed.offer(entry)
+    replica.publish()
+
+    assert wire(connection).positions == list(range(1, 25))
+    assert not wire(connection).of("resync_required")

@@ -81,6 +81,11 @@ test: lint ## Lint, then run all tests but those of faults (ARGS="-k feed" for s
 test-faults: .venv/.installed ## Kill, freeze and cut off everything, in the short form (ROW=n for one row)
 	@$(BIN)/pytest $(ARGS) tests/faults
 
+.PHONY: faults
+faults: .venv/.installed ## Cause every fault at length and write docs/guarantees.md (ROW=n for one, SEED=n, FRESH=1)
+	@FAULT_FORM=long ROW=$(ROW) FAULT_SEED=$(SEED) FRESH=$(FRESH) $(BIN)/pytest -m faults tests/faults $(ARGS); status=$$?; \
+		$(BIN)/python -m tests.faults.report; exit $$status
+
 .PHONY: bench-fanout
 bench-fanout: .venv/.installed ## Measure what a delivery costs, beside a bare C loop (ARGS="--sockets 1000 --rate 20")
 	@PYTHONPATH=deploy/local $(BIN)/python -m tests.bench.fanout --json .data/bench/fanout.json $(ARGS)

@@ -33,7 +33,7 @@ async def watched(trial: Trial, arena: Arena, flow: Flow, url: str) -> None:
     await flow.seconds(1)
 
 
-@pytest.mark.faults(5, line="gateway's queue deleted", trials=5)
+@pytest.mark.faults(5, line="gateway's queue deleted", trials=3)
 async def test_a_deleted_queue_of_a_gateway_is_noticed_and_replaced(trial: Trial, ground: Ground, arena: Arena) -> None:
     for tier in TIERS:
         await arena.add_clients(tier, 2)
@@ -49,7 +49,7 @@ async def test_a_deleted_queue_of_a_gateway_is_noticed_and_replaced(trial: Trial
     trial.judge(arena.findings())
 
 
-@pytest.mark.faults(5, line="ingest's queue deleted", trials=5)
+@pytest.mark.faults(5, line="ingest's queue deleted", trials=3)
 async def test_a_deleted_inbound_queue_is_noticed_and_declared_anew(trial: Trial, ground: Ground, arena: Arena) -> None:
     await arena.add_clients("pro", 2)
     async with steady([arena.http_producer()], arena.rng, rate=RATE) as flow:
@@ -62,7 +62,7 @@ async def test_a_deleted_inbound_queue_is_noticed_and_declared_anew(trial: Trial
     trial.judge(arena.findings())
 
 
-@pytest.mark.faults(5, line="channel error: the exchange deleted", trials=5)
+@pytest.mark.faults(5, line="channel error: the exchange deleted", trials=3)
 async def test_a_channel_error_of_the_publisher_is_survived(trial: Trial, ground: Ground, arena: Arena) -> None:
     for tier in TIERS:
         await arena.add_clients(tier, 2)
@@ -76,7 +76,7 @@ async def test_a_channel_error_of_the_publisher_is_survived(trial: Trial, ground
     trial.judge(arena.findings())
 
 
-@pytest.mark.faults(5, line="exclusive queue held by a half-open connection", trials=2)
+@pytest.mark.faults(5, line="exclusive queue held by a half-open connection")
 async def test_an_exclusive_queue_that_a_half_open_connection_holds_is_left_behind(
     trial: Trial, ground: Ground, arena: Arena
 ) -> None:
@@ -106,7 +106,7 @@ async def test_an_exclusive_queue_that_a_half_open_connection_holds_is_left_behi
     trial.judge(arena.findings())
 
 
-@pytest.mark.faults(5, line="ingest stopped", trials=3)
+@pytest.mark.faults(5, line="ingest stopped", trials=2)
 async def test_while_ingest_is_away_replicas_stay_ready_and_clients_are_told(
     trial: Trial, ground: Ground, arena: Arena
 ) -> None:

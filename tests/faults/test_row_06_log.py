@@ -19,7 +19,7 @@ GENESIS = bytes(32)
 RATE = 200.0
 
 
-@pytest.mark.faults(6, trials=3)
+@pytest.mark.faults(6, trials=2)
 async def test_concurrent_writers_leave_no_hole_and_no_fork(trial: Trial, ground: Ground, arena: Arena) -> None:
     first = arena.stack.ingest
     others = [arena.replica_of_ingest() for _ in range(REPLICAS - 1)]

@@ -34,7 +34,7 @@ async def make_holder(ground: Ground, wanted: Service, other: Service) -> None:
     await revived([other])
 
 
-@pytest.mark.faults(7, line="SIGSTOP of the holder for 30 s, then SIGCONT", trials=3)
+@pytest.mark.faults(7, line="SIGSTOP of the holder for 30 s, then SIGCONT", trials=2)
 async def test_a_frozen_publisher_is_replaced_and_does_no_harm_when_it_wakes_up(
     trial: Trial, ground: Ground, arena: Arena
 ) -> None:
@@ -63,7 +63,7 @@ async def test_a_frozen_publisher_is_replaced_and_does_no_harm_when_it_wakes_up(
     trial.judge(arena.findings())
 
 
-@pytest.mark.faults(7, line="the holder's database sessions terminated", trials=5)
+@pytest.mark.faults(7, line="the holder's database sessions terminated", trials=3)
 async def test_a_publisher_that_loses_its_database_sessions_goes_on(trial: Trial, ground: Ground, arena: Arena) -> None:
     replica = arena.replica_of_ingest()
     replica.spawn()

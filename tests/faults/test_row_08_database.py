@@ -53,7 +53,7 @@ async def judge(trial: Trial, arena: Arena, logged: set[str]) -> None:
     trial.judge(arena.findings())
 
 
-@pytest.mark.faults(8, line="PostgreSQL: sessions terminated", trials=3)
+@pytest.mark.faults(8, line="PostgreSQL: sessions terminated", trials=2)
 async def test_terminated_sessions_are_survived(trial: Trial, ground: Ground, arena: Arena) -> None:
     async def fault() -> None:
         for _ in range(30 if trial.long else 4):
@@ -64,7 +64,7 @@ async def test_terminated_sessions_are_survived(trial: Trial, ground: Ground, ar
     await judge(trial, arena, {row.key for row in await ground.rows()})
 
 
-@pytest.mark.faults(8, line="PostgreSQL: stopped at once (immediate)", trials=3)
+@pytest.mark.faults(8, line="PostgreSQL: stopped at once (immediate)", trials=2)
 async def test_a_postgres_that_is_stopped_at_once_is_survived(trial: Trial, ground: Ground, arena: Arena) -> None:
     async def fault() -> None:
         await ground.stop_postgres()
@@ -75,7 +75,7 @@ async def test_a_postgres_that_is_stopped_at_once_is_survived(trial: Trial, grou
     await judge(trial, arena, {row.key for row in await ground.rows()})
 
 
-@pytest.mark.faults(8, line="PostgreSQL: table locked", trials=2)
+@pytest.mark.faults(8, line="PostgreSQL: table locked")
 async def test_a_locked_table_is_survived(trial: Trial, ground: Ground, arena: Arena) -> None:
     async def fault() -> None:
         async with ground.session() as session, session.transaction():
@@ -86,7 +86,7 @@ async def test_a_locked_table_is_survived(trial: Trial, ground: Ground, arena: A
     await judge(trial, arena, {row.key for row in await ground.rows()})
 
 
-@pytest.mark.faults(8, line="PostgreSQL: disk full", trials=2)
+@pytest.mark.faults(8, line="PostgreSQL: disk full")
 async def test_a_full_disk_under_postgres_is_survived(
     trial: Trial, amqp_url: str, tmp_path: Path, outside: Path
 ) -> None:
@@ -116,7 +116,7 @@ async def test_a_full_disk_under_postgres_is_survived(
             server.stop_immediately()
 
 
-@pytest.mark.faults(8, line="SQLite: locked", trials=2)
+@pytest.mark.faults(8, line="SQLite: locked")
 async def test_a_locked_sqlite_is_survived(trial: Trial, amqp_url: str, tmp_path: Path) -> None:
     file = tmp_path / "ingest.db"
     stack = sqlite_stack(amqp_url, file, tmp_path)
@@ -132,7 +132,7 @@ async def test_a_locked_sqlite_is_survived(trial: Trial, amqp_url: str, tmp_path
         await judge(trial, arena, sqlite_keys(file))
 
 
-@pytest.mark.faults(8, line="SQLite: disk full", trials=2)
+@pytest.mark.faults(8, line="SQLite: disk full")
 async def test_a_full_disk_under_sqlite_is_survived(trial: Trial, amqp_url: str, tmp_path: Path, outside: Path) -> None:
     with small_disk(outside / "disk", 8) as disk:
         if disk is None:

@@ -27,11 +27,11 @@ RING = 1000
 MAX_REPLAY = 1200
 
 
-@pytest.mark.faults(9, line="cut and resumed on another replica", trials=2)
+@pytest.mark.faults(9, line="cut and resumed on another replica")
 async def test_clients_that_were_cut_resume_on_another_replica_while_signals_flow(
     trial: Trial, make_stack: StackFactory
 ) -> None:
-    longest, rounds, per_tier = (150.0, 2, 20) if trial.long else (4.0, 2, 4)
+    longest, rounds, per_tier = (100.0, 2, 20) if trial.long else (4.0, 2, 4)
     stack = make_stack(gateways=2, database="postgresql", settings={"GATEWAY_RING_CAPACITY": str(RING)})
     async with Arena(stack, trial.rng) as arena:
         for tier in TIERS:
@@ -69,7 +69,7 @@ def _tally_resumes(trial: Trial, arena: Arena, resumes: int) -> None:
     trial.tally(resumes=resumes, **{"resumes whole": recovered, "resumes refused": refused})
 
 
-@pytest.mark.faults(9, line="resumed while tiers was away", trials=3)
+@pytest.mark.faults(9, line="resumed while tiers was away", trials=2)
 async def test_premium_that_was_withheld_while_tiers_was_away_is_not_lost_over_a_reconnect(
     trial: Trial, ground: Ground, arena: Arena
 ) -> None:
@@ -116,7 +116,7 @@ def bad_cursors(stack: Stack, epoch: str, head: int, rng: random.Random) -> Iter
     yield BadCursor("of anything", f"{rng.getrandbits(200):x}")
 
 
-@pytest.mark.faults(9, line="cursors that cannot be resumed from", trials=3)
+@pytest.mark.faults(9, line="cursors that cannot be resumed from")
 async def test_a_cursor_that_cannot_be_resumed_from_is_told_on_every_transport(
     trial: Trial, make_stack: StackFactory
 ) -> None:
@@ -178,7 +178,7 @@ async def _told_on_polling(stack: Stack, user: str, gateway: int, cursor: str) -
 TRANSPORTS = {"WebSocket": _told_on_websocket, "SSE": _told_on_stream, "polling": _told_on_polling}
 
 
-@pytest.mark.faults(9, line="cursors from the future", trials=3)
+@pytest.mark.faults(9, line="cursors from the future")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_cursor_from_the_future_is_told(trial: Trial, ground: Ground, arena: Arena, transport: str) -> None:
     trial.result.line += f" over {transport}"

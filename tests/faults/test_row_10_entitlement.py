@@ -17,7 +17,7 @@ from tests.faults.trial import Trial
 RATE = 10.0
 
 
-@pytest.mark.faults(10, trials=2)
+@pytest.mark.faults(10)
 async def test_premium_never_reaches_a_starter_while_tiers_flap_and_their_events_are_disordered(
     trial: Trial, ground: Ground, arena: Arena
 ) -> None:

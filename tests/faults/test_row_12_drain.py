@@ -20,7 +20,7 @@ GRACE_SECONDS = 30.0
 DRAINING = 4001
 
 
-@pytest.mark.faults(12, trials=2)
+@pytest.mark.faults(12)
 async def test_a_replica_that_drains_loses_nothing_and_causes_no_herd(trial: Trial, make_stack: StackFactory) -> None:
     sockets = 2000 if trial.long else 200
     settings = {} if trial.long else {"GATEWAY_DRAIN_SECONDS": "3"}

@@ -22,7 +22,7 @@ RIVALS = 10
 Content = dict[str, object]
 
 
-@pytest.mark.faults(13, trials=3)
+@pytest.mark.faults(13, trials=2)
 async def test_a_hundred_concurrent_copies_are_one_signal_and_changed_ones_are_refused(
     trial: Trial, ground: Ground, arena: Arena
 ) -> None:

@@ -52,7 +52,7 @@ class Poison:
         ]
 
 
-@pytest.mark.faults(14, trials=2)
+@pytest.mark.faults(14)
 async def test_poison_is_put_aside_with_its_reason_while_consumers_and_the_database_die(
     trial: Trial, ground: Ground, arena: Arena
 ) -> None:

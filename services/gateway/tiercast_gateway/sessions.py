@@ -191,14 +191,23 @@ class Sessions:
     def tier_learnt(self, user_id: str, _before: KnownTier, known: KnownTier, reason: str) -> None:
         """The tier cache knows something new of a connected user: open who waits, move who is open, end who is revoked."""
         for connection in list(self._by_user.get(user_id, ())):
-            if self._entitlements[known.tier].feed is Feed.STANDARD:
-                connection.withheld_from = None  # nothing that was withheld is owed any longer
             if known.tokens_valid_after > connection.issued_at:
                 self._end_revoked(connection)
             elif connection.state is State.OPENING:
                 self._welcome(connection, known)
             else:
-                self._move(connection, self._tiers.tier_of(user_id), reason)
+                self._learnt(connection, known, reason)
+
+    def _learnt(self, connection: Connection, known: KnownTier, reason: str) -> None:
+        """Move an open connection; what it is not given only because its tier cannot be verified is owed to it."""
+        tier = self._tiers.tier_of(connection.user_id)
+        withheld = self._entitlements[tier].feed is not self._entitlements[known.tier].feed
+        self._unverified = self._unverified or withheld
+        if self._entitlements[known.tier].feed is Feed.STANDARD:
+            connection.withheld_from = None
+        elif withheld and connection.withheld_from is None:
+            connection.withheld_from = self._hub.position_of(connection)
+        self._move(connection, tier, UNVERIFIED if withheld else reason)
 
     def tier_unknown(self, user_id: str) -> None:
         """The look-up failed: who waits for it is served as STARTER until more is known."""

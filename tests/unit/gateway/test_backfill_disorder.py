@@ -44,6 +44,7 @@ def lapse(replica: Replica) -> None:
 def renew(replica: Replica) -> None:
     replica.tiers.beacon(EPOCH, replica.tiers.applied)
     replica.sessions.sweep()
+    replica.turns.drain()
 
 
 async def test_a_socket_that_fills_up_and_drains_while_a_page_is_awaited_gets_nothing_twice() -> None:
@@ -224,3 +225,31 @@ async def test_a_backfill_that_reached_further_than_this_replica_waits_for_it() 
 
     assert wire(connection).positions == list(range(1, 25))
     assert not wire(connection).of("resync_required")
+
+
+def test_an_upgrade_learnt_while_nothing_can_be_verified_counts_from_there_on() -> None:
+    replica = Replica()
+    connection = replica.connect("alice", Tier.STARTER)
+    replica.publish_all("p")
+    lapse(replica)
+
+    replica.set_tier("alice", Tier.PRO)
+    replica.publish_all("ps")
+    renew(replica)
+
+    assert wire(connection).positions == [3, 2]
+    assert [frame["user_tier"] for frame in wire(connection).of("tier_changed")] == ["pro"]
+
+
+def test_a_change_between_paying_tiers_after_the_lease_is_over_withholds_and_is_made_good() -> None:
+    replica = Replica()
+    connection = replica.connect("alice", Tier.PRO)
+    replica.monotonic.advance(LEASE_SECONDS + 1)
+
+    replica.set_tier("alice", Tier.ELITE)
+    replica.publish_all("ps")
+    renew(replica)
+
+    changes = [(frame["user_tier"], frame["reason"]) for frame in wire(connection).of("tier_changed")]
+    assert changes == [("starter", "unverified"), ("elite", "verified")]
+    assert wire(connection).positions == [2, 1]

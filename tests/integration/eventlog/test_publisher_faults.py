@@ -147,7 +147,7 @@ async def test_terminated_database_sessions_do_not_interrupt_publishing(
             await asyncio.sleep(0.3)  # several polls and saves, and in all some renewals
         last = await submit(submitter, publisher)
         await eventually(lambda: receiver.seqs[-1:] == [last.seq])
-        assert observed.held == [True], "the lease was never lost"
+        assert observed.held[-1], "it publishes"
     assert receiver.seqs == list(range(1, last.seq + 1))
 
 

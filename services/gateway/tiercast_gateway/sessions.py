@@ -326,7 +326,12 @@ class Sessions:
     def send_away(self, connection: Connection, retry_after_ms: int) -> None:
         """This replica drains: say where to go on and when, then close."""
         if connection.state is State.OPEN:
-            here = self._feed.cursor_at(connection.feed, self._hub.position_of(connection))
+            position = self._hub.position_of(connection)
+            if (
+                connection.withheld_from is not None
+            ):  # the next replica may know its tier, and owes it what was withheld here
+                position = min(position, connection.withheld_from)
+            here = self._feed.cursor_at(connection.feed, position)
             self._hub.detach(connection)
             self._send(connection, Reconnect(retry_after_ms=retry_after_ms, cursor=here))
         self.close(connection, CloseCode.DRAINING, "this replica is draining")

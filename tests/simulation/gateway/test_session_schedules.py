@@ -4,7 +4,7 @@ import asyncio
 
 from tests.simulation.gateway.session_world import play
 
-SCHEDULES = 400
+SCHEDULES = 600
 STEPS = 80
 
 

@@ -100,7 +100,10 @@ async def test_a_client_that_resumes_gets_what_it_missed_once_and_marked(stack: 
         await stack.publish_all([standard()])
         cursor = (await client.signals_received(1))[0]["cursor"]
     missed = [premium(), standard(), premium()]
-    await stack.publish_all(missed)
+    async with stack.client("resumer") as witness:
+        await witness.first("connected")
+        await stack.publish_all(missed)
+        await witness.signals_received(3)  # so that the gateway has them, and they are no longer live
     async with stack.client("resumer", cursor=cursor) as client:
         assert (await client.first("connected"))["recovered"] is True
         await client.signals_received(3)

@@ -298,7 +298,7 @@ async def test_a_queue_deleted_under_its_consumer_is_noticed_and_replaced_by_ano
     (new,) = await queues(breakable_broker)
     assert new != old
     assert breakable.applied == list(range(1, 10))
-    assert breakable.restarts == ["returned"]
+    assert breakable.restarts in (["returned"], ["broker"]), "replaced once, whichever sign of it came first"
 
 
 async def test_a_cut_connection_is_noticed_and_nothing_is_missing_afterwards(

@@ -26,8 +26,52 @@ class Audience:
     feed: Feed
     symbols: Symbols | None
     members: dict[Connection, Writer] = field(default_factory=dict)
-    due: set[Connection] = field(default_factory=set)
-    """Members that the present round has still to be written to."""
+    share: Share | None = None
+    """What the present round has still to write to members."""
+
+
+class Share:
+    """What one audience is sent in one round, in as many turns of the event loop as it takes."""
+
+    __slots__ = ("_at", "_due", "_members", "_writers", "audience", "payload", "signals")
+
+    def __init__(self, audience: Audience, payload: bytes, signals: int) -> None:
+        self.audience = audience
+        self.payload = payload
+        self.signals = signals
+        self._members, self._writers = list(audience.members), list(audience.members.values())
+        self._at = 0
+        self._due: set[Connection] | None = (
+            None  # made when somebody asks, or leaves, between two turns: most rounds never need it
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether every member has had its turn."""
+        return self._at >= len(self._members)
+
+    def is_due(self, connection: Connection) -> bool:
+        """Whether a member has still to be written to. Members that left and joined anew are not: they have been caught up."""
+        if self._due is None:
+            self._due = set(self._members[self._at :])
+        return connection in self._due
+
+    def leave(self, connection: Connection) -> None:
+        """Write to this member no more."""
+        if self.is_due(connection):
+            assert self._due is not None
+            self._due.discard(connection)
+
+    def take(self, limit: int) -> tuple[list[Connection], list[Writer]]:
+        """The next members, at most `limit`, and their writers; from now on they are not due."""
+        step = slice(self._at, self._at + limit)
+        self._at += limit
+        members, writers = self._members[step], self._writers[step]
+        if self._due is not None:
+            still = [pair for pair in zip(members, writers, strict=True) if pair[0] in self._due]
+            members, writers = [member for member, _ in still], [writer for _, writer in still]
+            self._due.difference_update(members)
+        return members, writers
 
 
 def send_to_each(writers: Iterable[Writer], payload: bytes) -> list[int]:

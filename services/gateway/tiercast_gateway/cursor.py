@@ -8,6 +8,7 @@ of the standard feed it is always the position of a standard signal, so that its
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
@@ -62,6 +63,7 @@ class CursorCodec:
         return Place(tag, position)
 
 
+@lru_cache(maxsize=8)
 def epoch_tag(epoch: str) -> bytes:
     """Eight bytes that stand for an epoch inside a cursor."""
     return sha256(epoch.encode()).digest()[:8]

@@ -8,9 +8,8 @@ moment, and is live again when it has reached the hub's head.
 
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from tiercast_gateway.audience import Audience, Symbols, Writer, send_to_each
+from tiercast_gateway.audience import Audience, Share, Symbols, Writer, send_to_each
 from tiercast_gateway.connection import Connection, Flow
 from tiercast_gateway.feed import Applied
 from tiercast_gateway.frames import signal_frame
@@ -22,22 +21,6 @@ WRITES_PER_STEP = 512
 
 CATCH_UP_ITEMS = 128
 """Signals that one catching-up connection is sent per turn (about 70 kB)."""
-
-
-@dataclass(slots=True)
-class Share:
-    """What one audience is sent in one round."""
-
-    audience: Audience
-    payload: bytes
-    signals: int
-    members: list[Connection]
-    """As they were when the round began."""
-    writers: list[Writer]
-    done: int = 0
-    """How many of them have had their turn."""
-    interrupted: bool = False
-    """Whether the loop has turned since the round began: members may have left, or joined anew and been caught up."""
 
 
 class Hub:
@@ -91,7 +74,7 @@ class Hub:
         """Start, or start anew, at log position `head`; every connection is moved there."""
         self._pending.clear()
         for share in self._shares:
-            share.audience.due.clear()
+            share.audience.share = None
         self._shares.clear()
         self._round_batch = []
         self.head = self._round_start = head
@@ -122,8 +105,8 @@ class Hub:
         """The log position up to which `connection` has been sent what it may see."""
         if connection.flow is not Flow.LIVE:
             return connection.position
-        due = connection.audience is not None and connection in connection.audience.due
-        return self._round_start if due else self.head
+        share = connection.audience.share if connection.audience is not None else None
+        return self._round_start if share is not None and share.is_due(connection) else self.head
 
     def change(self, connection: Connection, *, feed: Feed, symbols: Symbols | None) -> None:
         """Give `connection` another feed or filter from its present position on, in this very step."""
@@ -181,7 +164,8 @@ class Hub:
         if audience is None:
             return
         del audience.members[connection]
-        audience.due.discard(connection)
+        if audience.share is not None:
+            audience.share.leave(connection)
         if not audience.members:
             del self._audiences[audience.feed, audience.symbols]
             for symbol in audience.symbols or ():
@@ -203,7 +187,6 @@ class Hub:
             self._begin_round()
         if self._shares:
             self._write_some()
-            self._note_who_is_due()
         self._catch_some_up()
         if self._shares or self._pending or self._catching_up:
             self._schedule()
@@ -233,39 +216,24 @@ class Hub:
             for audience in filtered:
                 frames[audience].append(frame)
         for audience, parts in frames.items():
-            members, writers = list(audience.members), list(audience.members.values())
-            self._shares.append(Share(audience, b"".join(parts), len(parts), members, writers))
+            audience.share = Share(audience, b"".join(parts), len(parts))
+            self._shares.append(audience.share)
 
     def _write_some(self) -> None:
         budget = self._writes_per_step
         while self._shares and budget > 0:
             share = self._shares[0]
-            step = slice(share.done, share.done + budget)
-            self._write(share, share.members[step], share.writers[step])
-            written = len(share.members[step])
-            budget -= written
-            share.done += written
-            if share.done >= len(share.members):
+            members, writers = share.take(budget)
+            budget -= len(members)
+            if share.done:
                 self._shares.popleft()
+                share.audience.share = None
+            self._write(share, members, writers)
         if not self._shares:
             self._end_round()
 
-    def _note_who_is_due(self) -> None:
-        """What is left for later turns is written down per connection; a round that fits into one turn needs none of it."""
-        for share in self._shares:
-            if not share.interrupted:
-                share.interrupted = True
-                share.audience.due.update(share.members[share.done :])
-
     def _write(self, share: Share, members: list[Connection], writers: list[Writer]) -> None:
         payload = share.payload
-        if share.interrupted:
-            due = share.audience.due
-            still = [pair for pair in zip(members, writers, strict=True) if pair[0] in due]
-            members, writers = [member for member, _ in still], [writer for _, writer in still]
-            due.difference_update(
-                members
-            )  # before the writes: a full socket pauses its connection, and has the rest queued
         taken = send_to_each(writers, payload)
         self._round_deliveries += len(taken) * share.signals
         if taken.count(len(payload)) != len(taken):

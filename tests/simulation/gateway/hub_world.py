@@ -164,7 +164,8 @@ class HubWorld:
         for (feed, symbols), audience in self.hub._audiences.items():
             assert (audience.feed, audience.symbols) == (feed, symbols)
             assert audience.members, "an audience without members"
-            assert audience.due <= audience.members.keys(), "somebody due who is no member"
+            due = audience.share._due if audience.share is not None else None
+            assert (due or set()) <= audience.members.keys(), "somebody due who is no member"
         live = [client for client in self.present if client.connection.flow is Flow.LIVE]
         for client in live:
             audience = self.hub._audiences[client.feed, client.symbols]

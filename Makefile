@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-LOCKS := dev node ingest tiers gateway
+LOCKS := dev node build ingest tiers gateway
 
 .PHONY: help
 help: ## List the commands
@@ -24,7 +24,7 @@ install: .venv/.installed ## Make .venv from the locks
 .PHONY: lock
 lock: .venv/.installed ## Resolve the locks anew (hashed, without registry addresses)
 	@for name in $(LOCKS); do \
-		if [ $$name = dev ] || [ $$name = node ]; then source="--group $$name"; else source="services/$$name/pyproject.toml -c requirements/dev.lock"; fi; \
+		if [[ $$name =~ ^(dev|node|build)$$ ]]; then source="--group $$name"; else source="services/$$name/pyproject.toml -c requirements/dev.lock"; fi; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 			--no-annotate --no-emit-package tiercast-shared --no-emit-package tiercast-ingest --no-emit-package tiercast-tiers \
 			--no-emit-package tiercast-gateway $$source -o requirements/$$name.lock || exit 1; \
@@ -57,6 +57,7 @@ lint: .venv/.installed ## Check style, types, imports and schemas
 	@$(BIN)/mypy --no-error-summary deploy/local/demo_producer.py
 	@$(BIN)/mypy --no-error-summary shared/schemas/generate.py
 	@$(BIN)/mypy --no-error-summary docs/verify_ledger.py
+	@$(BIN)/mypy --no-error-summary deploy/image/healthcheck.py
 	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 	@$(BIN)/python shared/schemas/generate.py --check
 	@$(BIN)/python -m docs.asyncapi.generate --check

@@ -32,6 +32,11 @@ class ReadinessChecks:
         """Ask `check` at every `/readyz`; it must answer from memory."""
         self._checks[name] = check
 
+    @property
+    def names(self) -> list[str]:
+        """The parts that are asked."""
+        return list(self._checks)
+
     def result(self) -> Readiness:
         """Ask all checks."""
         missing = {name: problem for name, check in self._checks.items() if (problem := check()) is not None}

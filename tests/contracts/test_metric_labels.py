@@ -4,38 +4,47 @@ A label with the name of a user, a symbol, a path or a connection grows for ever
 event hides that event from `rate()`. What is allowed stands here, in one place.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.producers import premium, signed, standard
 from tests.support.services import Service
 from tests.support.stack import Stack
-from tiercast_gateway.app import Gateway
-from tiercast_gateway.settings import GatewaySettings
+from tiercast_gateway.connection import Flow
 from tiercast_ingest.domain.reasons import REASONS
-from tiercast_ingest.metrics import IngestMetrics
 from tiercast_shared.contracts.signals import Feed, SignalType
 from tiercast_shared.contracts.tiers import Tier
-from tiercast_tiers.metrics import TiersMetrics
 
 TIERS = {tier.value for tier in Tier}
 
+HTTP_STATUS = {"2xx", "3xx", "4xx", "5xx"}
+
 ALLOWED: dict[str, dict[str, set[str]]] = {
     "ingest": {
+        "log": {"signals"},
+        "check": {"database", "publisher", "inbound"},
+        "status": HTTP_STATUS,
+        "generation": {"0", "1", "2"},
         "transport": {"http", "amqp"},
         "type": {kind.value for kind in SignalType},
         "reason": set(REASONS),
     },
     "tiers": {
+        "log": {"tiers"},
+        "check": {"database", "publisher"},
+        "status": HTTP_STATUS,
+        "generation": {"0", "1", "2"},
         "tier": TIERS,
-        "status_class": {"4xx", "5xx"},
     },
     "gateway": {
+        "check": {"draining", "consumer", "signal_feed", "tiers"},
+        "status": HTTP_STATUS,
+        "flow": {flow.name.lower() for flow in Flow},
         "tier": TIERS,
         "feed": {feed.value for feed in Feed},
         "hop": {
@@ -52,39 +61,40 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     },
 }
 
-CONSTANT = {"tiercast_gateway_build_info", "python_info"}
+SHARED_PREFIXES = ("tiercast_http_", "tiercast_log_", "tiercast_build_info", "tiercast_ready", "python_", "process_")
+"""Of metrics that several services have, under the same names."""
+
+CONSTANT = {"tiercast_build_info", "python_info"}
 """One series each, whose labels name what runs."""
 
-MOST_SERIES = 400
+MOST_SERIES = 1000
 """Of one replica, buckets included."""
 
 
-def ingest_metrics() -> Iterable[Metric]:
-    registry = CollectorRegistry()
-    metrics = IngestMetrics(registry)
-    metrics.watch_waiting(lambda: 0)
-    metrics.watch_in_flight(lambda: 0)
-    return registry.collect()
-
-
-def tiers_metrics() -> Iterable[Metric]:
-    registry = CollectorRegistry()
-    TiersMetrics(registry)
-    return registry.collect()
-
-
-async def gateway_metrics() -> Iterable[Metric]:
-    settings = {"AMQP_URL": "amqp://nowhere", "SERVICE_KEY": "k" * 16, "GATEWAY_JWT_SECRET": "s" * 32}
-    return Gateway(GatewaySettings.model_validate(settings)).registry.collect()
+@pytest.fixture(scope="module")
+def untouched(stack: Stack) -> dict[str, list[Metric]]:
+    """The metrics of each service before anything has happened."""
+    return {replica.kind: scraped(replica) for replica in stack.services}
 
 
 @pytest.fixture(params=ALLOWED)
-async def service(request: pytest.FixtureRequest) -> tuple[str, list[Metric]]:
-    """A service's name and its metrics before anything has happened."""
-    if request.param == "gateway":
-        return "gateway", list(await gateway_metrics())
-    make: Callable[[], Iterable[Metric]] = {"ingest": ingest_metrics, "tiers": tiers_metrics}[request.param]
-    return request.param, list(make())
+def service(
+    request: pytest.FixtureRequest, untouched: dict[str, list[Metric]], stack: Stack
+) -> tuple[str, list[Metric], dict[str, set[str]]]:
+    """A service's name, its metrics, and the allowed values of its labels."""
+    return request.param, untouched[request.param], allowed(replicas(stack)[request.param])
+
+
+def replicas(stack: Stack) -> dict[str, Service]:
+    """One replica of each service."""
+    return {"ingest": stack.ingest, "tiers": stack.tiers, "gateway": stack.gateway}
+
+
+def allowed(replica: Service) -> dict[str, set[str]]:
+    """The labels of a service: those above, and `route`, which takes the templates of its own OpenAPI document."""
+    paths = httpx.get(f"{replica.url}/openapi.json").raise_for_status().json()["paths"]
+    routes = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    return ALLOWED[replica.kind] | {"route": routes | {"other"}}
 
 
 def series(metric: Metric) -> set[tuple[tuple[str, str], ...]]:
@@ -95,50 +105,51 @@ def series(metric: Metric) -> set[tuple[tuple[str, str], ...]]:
     }
 
 
-def problems(service: str, metrics: Iterable[Metric]) -> Iterator[str]:
+def problems(labels_allowed: dict[str, set[str]], metrics: Iterable[Metric]) -> Iterator[str]:
     """What is wrong with the labels of a service's metrics, a line for each metric."""
     for metric in metrics:
         found = series(metric)
         names = {name for labels in found for name, _ in labels}
-        unknown = names - ALLOWED[service].keys()
+        unknown = names - labels_allowed.keys()
         if metric.name in CONSTANT:
             if len(found) != 1:
                 yield f"{metric.name}: a constant has one series, not {len(found)}"
         elif unknown:
-            yield f"{metric.name}: {sorted(unknown)} is no allowed label of {service}: list its closed set of values here"
+            yield f"{metric.name}: {sorted(unknown)} is no allowed label: list its closed set of values here"
         else:
             every = {
                 tuple(zip(sorted(names), values, strict=True))
-                for values in product(*(sorted(ALLOWED[service][name]) for name in sorted(names)))
+                for values in product(*(sorted(labels_allowed[name]) for name in sorted(names)))
             }
             if found != every:
                 yield f"{metric.name}: {sorted(found - every)} is not allowed, {sorted(every - found)} is missing"
 
 
-def test_labels_have_allowed_values_and_every_series_is_there_from_the_start(service: tuple[str, list[Metric]]) -> None:
-    name, metrics = service
+def test_labels_have_allowed_values_and_every_series_is_there_from_the_start(service) -> None:
+    _, metrics, labels = service
     assert len([metric for metric in metrics if series(metric)]) == len(metrics), "a metric without any series"
-    assert list(problems(name, metrics)) == []
+    assert list(problems(labels, metrics)) == []
 
 
-def test_names_say_whose_they_are_and_what_they_mean(service: tuple[str, list[Metric]]) -> None:
-    name, metrics = service
+def test_names_say_whose_they_are_and_what_they_mean(service) -> None:
+    name, metrics, _ = service
+    own = (f"tiercast_{name}_", *SHARED_PREFIXES)
     for metric in metrics:
-        assert metric.name.startswith((f"tiercast_{name}_", "python_", "process_")), metric.name
+        assert metric.name.startswith(own), metric.name
         assert metric.documentation.endswith(".") or not metric.name.startswith("tiercast_"), metric.name
 
 
-def test_a_replica_has_few_series(service: tuple[str, list[Metric]]) -> None:
+def test_a_replica_has_few_series(service) -> None:
     assert sum(len(metric.samples) for metric in service[1]) <= MOST_SERIES
 
 
 def test_a_label_of_users_would_be_found() -> None:
     metric = Metric("tiercast_gateway_things", "Things.", "counter")
     metric.add_sample("tiercast_gateway_things_total", {"user": "alice"}, 1)
-    assert "user" in next(problems("gateway", [metric]))
+    assert "user" in next(problems(ALLOWED["gateway"], [metric]))
     metric = Metric("tiercast_gateway_things", "Things.", "counter")
     metric.add_sample("tiercast_gateway_things_total", {"tier": "gold"}, 1)
-    assert "gold" in next(problems("gateway", [metric]))
+    assert "gold" in next(problems(ALLOWED["gateway"], [metric]))
 
 
 def scraped(service: Service) -> list[Metric]:
@@ -147,8 +158,8 @@ def scraped(service: Service) -> list[Metric]:
 
 
 async def test_traffic_of_every_kind_makes_no_new_series(stack: Stack) -> None:
-    replicas = {"ingest": stack.ingest, "tiers": stack.tiers, "gateway": stack.gateway}
-    before = {name: {metric.name: series(metric) for metric in scraped(replica)} for name, replica in replicas.items()}
+    services = replicas(stack)
+    before = {name: {metric.name: series(metric) for metric in scraped(replica)} for name, replica in services.items()}
     repeated = premium()
     for submission in (standard(), repeated, repeated, signed({**repeated, "action": "SELL"}), standard(symbol="é")):
         await stack.publish(submission)
@@ -161,7 +172,7 @@ async def test_traffic_of_every_kind_makes_no_new_series(stack: Stack) -> None:
         assert (await http.get("/api/v1/signals/latest")).is_success
         assert (await http.get("/api/v1/signals/latest", headers={"Authorization": "Bearer x"})).status_code == 401
         assert (await http.get("/no/such/path")).status_code == 404
-    for name, replica in replicas.items():
+    for name, replica in services.items():
         metrics = scraped(replica)
         assert {metric.name: series(metric) for metric in metrics} == before[name]
-        assert list(problems(name, metrics)) == []
+        assert list(problems(allowed(replica), metrics)) == []

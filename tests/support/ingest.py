@@ -20,6 +20,9 @@ from tiercast_ingest.domain.submission import parse
 from tiercast_ingest.inbound import Inbound
 from tiercast_ingest.intake import Intake
 from tiercast_ingest.metrics import IngestMetrics
+from tiercast_ingest.producer_directory import ProducerDirectory
+from tiercast_ingest.producer_limits import ProducerLimits
+from tiercast_ingest.producer_store import ProducerStore
 from tiercast_ingest.settings import IngestSettings
 from tiercast_ingest.store import SignalStore
 from tiercast_ingest.writer import SignalWriter
@@ -63,10 +66,17 @@ class Submitter:
 class HttpIngest:
     """The HTTP application over a database, without broker and socket."""
 
-    def __init__(self, client: httpx.AsyncClient, store: SignalStore, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        store: SignalStore,
+        registry: CollectorRegistry,
+        producers: ProducerDirectory,
+    ) -> None:
         self.client = client
         self.store = store
         self.registry = registry
+        self.producers = producers
 
     async def post(
         self,
@@ -87,7 +97,9 @@ class HttpIngest:
 
 
 @asynccontextmanager
-async def inbound_ingest(database: Database, url: str, *, prefetch: int = 1000) -> AsyncIterator["InboundIngest"]:
+async def inbound_ingest(
+    database: Database, url: str, *, prefetch: int = 1000, producer_limit: int = 1_000_000
+) -> AsyncIterator["InboundIngest"]:
     """Run the writer and the consumer of `signals.inbound`, who trusts the user of `url`; returns when it consumes."""
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
@@ -95,11 +107,15 @@ async def inbound_ingest(database: Database, url: str, *, prefetch: int = 1000) 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background(writer.run))
         dead_letters = await stack.enter_async_context(DeadLetters(url, metrics))
-        handler = MessageHandler(Intake(writer, metrics), dead_letters, {urlsplit(url).username or "guest"})
+        producers = ProducerDirectory(ProducerStore(database))
+        await producers.begin({})
+        limits = ProducerLimits(producers.per_second, producer_limit)
+        trusted = {urlsplit(url).username or "guest"}
+        handler = MessageHandler(Intake(writer, metrics), dead_letters, trusted, producers, limits)
         inbound = Inbound(url, handler, metrics, prefetch=prefetch)
         await stack.enter_async_context(background(inbound.run))
         await eventually(lambda: inbound.problem() is None)
-        yield InboundIngest(inbound, SignalStore(database), registry)
+        yield InboundIngest(inbound, SignalStore(database), registry, producers)
 
 
 @dataclass
@@ -109,6 +125,7 @@ class InboundIngest:
     inbound: Inbound
     store: SignalStore
     registry: CollectorRegistry
+    producers: ProducerDirectory
 
     async def stored(self, count: int, within: float = 30) -> None:
         """Wait until the log holds `count` signals."""
@@ -145,29 +162,33 @@ async def eventually(condition: Callable[[], bool], within: float = 20) -> None:
 
 
 @asynccontextmanager
-async def http_ingest(database: Database, *, raise_app_exceptions: bool = True) -> AsyncIterator[HttpIngest]:
+async def http_ingest(
+    database: Database, *, raise_app_exceptions: bool = True, producer_limit: int = 1_000_000
+) -> AsyncIterator[HttpIngest]:
     """Run the writer and serve the application to a client."""
     settings = IngestSettings(
         INGEST_DATABASE_URL="unused",
         AMQP_URL="unused",
         SERVICE_KEY=SERVICE_KEY,
-        INGEST_API_KEYS={producer: SecretStr(key) for producer, key in KEYS.items()},
     )
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
     store = SignalStore(database)
-    watch = LogWatch(store.publication, "test", metrics.backlog)
+    watch = LogWatch(store.publication, "test", metrics.log.looked)
     checks = ReadinessChecks()
     checks.add("database", watch.database_problem)
     writer = BatchWriter[Submission, Stored](
         SignalWriter(database, lambda _head, events: metrics.committed(events)).commit
     )
-    app = http_app(settings, store, Intake(writer, metrics), checks, watch)
+    producers = ProducerDirectory(ProducerStore(database))
+    await producers.begin({producer: SecretStr(key) for producer, key in KEYS.items()})
+    limits = ProducerLimits(producers.per_second, producer_limit)
+    app = http_app(settings, store, Intake(writer, metrics), producers, limits, checks, watch, metrics=metrics)
     transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions)
     running = asyncio.create_task(writer.run())
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
-            yield HttpIngest(client, store, registry)
+            yield HttpIngest(client, store, registry, producers)
     finally:
         running.cancel()
         await asyncio.wait([running])

@@ -9,9 +9,6 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from prometheus_client.gc_collector import GCCollector
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
 
 from tiercast_gateway.api import signals_router
 from tiercast_gateway.auth import TokenVerifier
@@ -19,6 +16,7 @@ from tiercast_gateway.callers import caller_dependency
 from tiercast_gateway.clients import IngestClient, TiersClient
 from tiercast_gateway.consumers import EventConsumer
 from tiercast_gateway.cursor import CursorCodec
+from tiercast_gateway.delivery_times import DeliveryTimes
 from tiercast_gateway.drain import Drain
 from tiercast_gateway.edge import Edge
 from tiercast_gateway.feed import Applied, SignalFeed
@@ -27,7 +25,7 @@ from tiercast_gateway.history import History
 from tiercast_gateway.http_protocol import HeadTimeoutProtocol
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.ledger import ledger_router
-from tiercast_gateway.metrics import GatewayMetrics, StateCollector, build_info
+from tiercast_gateway.metrics import GatewayMetrics, StateCollector
 from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.refill import SignalRefill
 from tiercast_gateway.server import DrainingServer
@@ -38,9 +36,11 @@ from tiercast_gateway.streams import Streams
 from tiercast_gateway.tier_cache import KnownTier, TierCache
 from tiercast_gateway.tier_sync import TierSync
 from tiercast_gateway.upstream import Upstream
+from tiercast_gateway.upstream_metrics import UpstreamCollector
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.health import ReadinessChecks, health_router
 from tiercast_shared.observability import get_logger, metrics_server
+from tiercast_shared.runtime_metrics import ReadinessCollector, register_runtime
 from tiercast_shared.serving import background, listening_socket, server_config
 from tiercast_shared.web import install_error_handlers
 
@@ -75,7 +75,7 @@ class Gateway:
             on_overrun=lambda connection: self.sessions.overran(connection),  # noqa: PLW0108 - made below
         )
         self.missed = MissedSignals(self.ingest, self.feed, cursors, max_replay=settings.max_replay)
-        self.tiers = TierCache(time.monotonic, self._tier_learnt)
+        self.tiers = TierCache(time.monotonic, self._tier_learnt, on_applied=self.metrics.tier_event_applied)
         self.tier_sync = TierSync(
             self.tiers_service,
             self.tiers,
@@ -112,10 +112,11 @@ class Gateway:
             replica=self.replica,
             on_restart=lambda reason: self.metrics.restarts.labels(reason).inc(),
         )
-        self.registry.register(StateCollector(self.sessions, self.hub, self.feed, self.tiers))
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
-        build_info(self.registry, VERSION)
+        self.delivery_times = DeliveryTimes({tier: entitled.feed for tier, entitled in settings.entitlements.items()})
+        self.registry.register(self.delivery_times)
+        self.registry.register(StateCollector(self.sessions, self.feed, self.tiers))
+        self.registry.register(UpstreamCollector(self.upstream, self.consumer, self.drain))
+        register_runtime(self.registry, "gateway", VERSION)
 
     def checks(self) -> ReadinessChecks:
         """What must work before clients are sent here."""
@@ -140,11 +141,13 @@ class Gateway:
         history = History(self.feed, self.missed, self._feed_now, self.tiers.trusted)
         app.include_router(signals_router(history, self.streams, caller))
         app.include_router(ledger_router(self.ingest, self._feed_now, caller))
+        self.metrics.http.install(app)
         return app
 
     async def run(self) -> None:
         """Serve until told to stop."""
         settings, checks = self.settings, self.checks()
+        self.registry.register(ReadinessCollector(checks))
         edge = Edge(
             self.sessions,
             allowed_origins=settings.allowed_origins,
@@ -183,6 +186,7 @@ class Gateway:
 
     def _written(self, batch: list[Applied], deliveries: int) -> None:
         self.metrics.written(batch, deliveries)
+        self.delivery_times.written(batch, self.sessions.by_tier, time.time())
         self.streams.news()
         for applied in batch:
             entry = applied.all.entry

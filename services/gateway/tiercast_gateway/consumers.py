@@ -78,12 +78,17 @@ class EventConsumer:
         self._handler = handler
         self._replica = replica
         self._on_restart = on_restart
-        self._last_delivery = 0.0
+        self._last_delivery = time.monotonic()
         self._dead: str | None = "not consuming yet"
 
     def problem(self) -> str | None:
         """Why nothing is consumed, for `/readyz`."""
         return self._dead
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long nothing was delivered, not even a probe."""
+        return time.monotonic() - self._last_delivery
 
     async def run(self) -> None:
         """Consume until cancelled."""
@@ -117,9 +122,8 @@ class EventConsumer:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            silence = time.monotonic() - self._last_delivery
-            if silence > SILENCE_SECONDS:
-                raise DeadConsumer(f"nothing was delivered for {silence:.1f} s")
+            if self.silent_seconds > SILENCE_SECONDS:
+                raise DeadConsumer(f"nothing was delivered for {self.silent_seconds:.1f} s")
 
     @asynccontextmanager
     async def _consuming(self, name: str) -> AsyncIterator[Bind]:

@@ -1,17 +1,19 @@
 """All metrics of the gateway. Label sets are closed: never a user, a symbol or a connection."""
 
 import time
+from collections import Counter as Counting
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tiercast_gateway.connection import Flow, State
 from tiercast_gateway.feed import Applied, SignalFeed
-from tiercast_gateway.hub import Hub
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.tier_cache import TierCache
 from tiercast_shared.contracts.signals import Feed
-from tiercast_shared.contracts.tiers import Tier
+from tiercast_shared.contracts.tiers import SessionRevoked, Tier, TierChanged
+from tiercast_shared.http_metrics import HttpMetrics
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 HOPS = ("received_committed", "committed_published", "published_consumed", "consumed_written", "received_written")
@@ -19,9 +21,10 @@ RESTART_REASONS = ("silence", "returned", "broker")
 
 
 class GatewayMetrics:
-    """Counters and histograms that the gateway's parts report to."""
+    """Counters and histograms that the gateway's parts report to; `http` observes the API."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.http = HttpMetrics(registry)
         self.signals = Counter(
             "tiercast_gateway_signals",
             "Signals applied, by the smallest feed that carries them.",
@@ -36,6 +39,12 @@ class GatewayMetrics:
             "tiercast_gateway_hop_seconds",
             "Time a signal takes from one point to the next.",
             ["hop"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.tier_changes = Histogram(
+            "tiercast_gateway_tier_change_seconds",
+            "From a change of tier to its effect on this replica's connections.",
             buckets=SECONDS,
             registry=registry,
         )
@@ -73,6 +82,11 @@ class GatewayMetrics:
                 self._hop["consumed_written"](max(0.0, now - applied.applied_at))
                 self._hop["received_written"](max(0.0, now - applied.all.entry.received_at))
 
+    def tier_event_applied(self, event: TierChanged | SessionRevoked) -> None:
+        """An entry of the tiers log has taken effect."""
+        if isinstance(event, TierChanged):
+            self.tier_changes.observe(max(0.0, time.time() - event.changed_at))
+
     def looked_up_users(self, users: int, ok: bool) -> None:
         """A look-up was answered, or not."""
         self.lookups.labels("ok" if ok else "failed").inc()
@@ -82,9 +96,8 @@ class GatewayMetrics:
 class StateCollector(Collector):
     """What is read off the gateway's parts when it is asked for."""
 
-    def __init__(self, sessions: Sessions, hub: Hub, feed: SignalFeed, tiers: TierCache) -> None:
+    def __init__(self, sessions: Sessions, feed: SignalFeed, tiers: TierCache) -> None:
         self._sessions = sessions
-        self._hub = hub
         self._feed = feed
         self._tiers = tiers
 
@@ -93,6 +106,14 @@ class StateCollector(Collector):
         connections = GaugeMetricFamily("tiercast_gateway_connections", "Open connections.", labels=["tier"])
         for tier in Tier:
             connections.add_metric([tier], self._sessions.by_tier[tier])
+        flows = GaugeMetricFamily(
+            "tiercast_gateway_connection_flows",
+            "Open connections by how signals reach them: live, or behind.",
+            labels=["flow"],
+        )
+        counted = Counting(connection.flow for connection in self._sessions if connection.state is State.OPEN)
+        for flow in Flow:
+            flows.add_metric([flow.name.lower()], counted[flow])
         rings = GaugeMetricFamily("tiercast_gateway_ring_signals", "Signals in memory.", labels=["feed"])
         for feed, ring in self._feed.rings.items():
             rings.add_metric([feed], len(ring))
@@ -103,11 +124,11 @@ class StateCollector(Collector):
         lookups.add_metric(["miss"], self._tiers.misses)
         return [
             connections,
+            flows,
             rings,
             lookups,
             _gauge("sockets", "Sockets, open or not yet.", len(self._sessions)),
             _gauge("users", "Users with a connection.", len(self._sessions.users)),
-            _gauge("connections_behind", "Connections that are being caught up.", self._hub.behind),
             _gauge("feed_head", "Last position of the signal log applied.", self._feed.head),
             _gauge(
                 "feed_missing", "Positions known to exist and not applied.", self._feed.known_head - self._feed.head
@@ -126,10 +147,3 @@ class StateCollector(Collector):
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"tiercast_gateway_{name}", text, value=value)
-
-
-def build_info(registry: CollectorRegistry, version: str) -> None:
-    """The usual constant that names the running version."""
-    Gauge("tiercast_gateway_build_info", "Version of the running code.", ["version"], registry=registry).labels(
-        version
-    ).set(1)

@@ -47,11 +47,13 @@ class TierCache:
         *,
         lease: float = LEASE_SECONDS,
         max_idle: int = MAX_IDLE_USERS,
+        on_applied: Callable[[TierChanged | SessionRevoked], None] = lambda _event: None,
     ) -> None:
         self._clock = clock
         self._on_change = on_change
         self._lease = lease
         self._max_idle = max_idle
+        self._on_applied = on_applied
         self._users: dict[str, KnownTier] = {}
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._connected: dict[str, int] = {}
@@ -177,6 +179,7 @@ class TierCache:
         known = self._users.get(event.user_id)
         if known is not None:
             self._put(event.user_id, _after(known, event), reason)
+        self._on_applied(event)
         return True
 
     def beacon(self, epoch: str, head: int) -> None:

@@ -57,7 +57,12 @@ class Upstream:
     @property
     def stale(self) -> bool:
         """Whether ingest has been silent for longer than 3 s."""
-        return self._clock() - self._last_beacon > STALE_SECONDS
+        return self.silent_seconds > STALE_SECONDS
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long ingest has said nothing."""
+        return self._clock() - self._last_beacon
 
     def signal(self, epoch: str, entry: LogEntry) -> None:
         """A signal was published."""

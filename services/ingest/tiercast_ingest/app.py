@@ -21,6 +21,9 @@ from tiercast_ingest.intake import Intake
 from tiercast_ingest.ledger_api import ledger_router
 from tiercast_ingest.log_api import log_router
 from tiercast_ingest.metrics import IngestMetrics
+from tiercast_ingest.producer_directory import ProducerDirectory
+from tiercast_ingest.producer_limits import ProducerLimits
+from tiercast_ingest.producer_store import ProducerStore
 from tiercast_ingest.settings import IngestSettings
 from tiercast_ingest.store import SignalStore
 from tiercast_ingest.tables import SignalLogHead, SignalLogPublisher
@@ -38,11 +41,13 @@ from tiercast_shared.health import ReadinessChecks, health_router
 from tiercast_shared.messaging.broker import Outlet
 from tiercast_shared.messaging.topology import SIGNALS_EVENTS
 from tiercast_shared.observability import get_logger, metrics_server
+from tiercast_shared.runtime_metrics import ReadinessCollector, register_runtime
 from tiercast_shared.serving import Server, background, server_config
 from tiercast_shared.web import install_error_handlers
 
 PACKAGE = "tiercast_ingest"
 MIGRATE = "tiercast-ingest migrate"
+VERSION = version("tiercast-ingest")
 
 MakeWriter = Callable[[Database, Announce], SignalWriter]
 OpenOutlet = Callable[..., AbstractAsyncContextManager[EventOutlet]]
@@ -66,11 +71,15 @@ async def running(
         url = settings.database_url.get_secret_value()
         registry = CollectorRegistry()
         metrics = IngestMetrics(registry)
+        register_runtime(registry, "ingest", VERSION)
         database = await stack.enter_async_context(Database.open(url, on_statement=metrics.statements.inc))
         # apart, so that neither the lease nor the next event ever waits for a connection behind submissions and readers
         publishing = await stack.enter_async_context(Database.open(url, on_statement=metrics.statements.inc))
         await wait_until_migrated(database, PACKAGE, MIGRATE)
         store = SignalStore(database)
+        producers = ProducerDirectory(ProducerStore(publishing))
+        await producers.begin(settings.api_keys)
+        limits = ProducerLimits(producers.per_second, settings.producer_limit)
         holder = replica_name()
         amqp_url = settings.amqp_url.get_secret_value()
         listener = CommitListener(publishing, SignalLogHead)
@@ -78,10 +87,10 @@ async def running(
             SignalStore(publishing),
             PublisherLease(publishing, SignalLogPublisher, holder),
             partial(open_outlet, amqp_url, SIGNALS_EVENTS, name=f"ingest publisher {holder}"),
-            metrics,
+            metrics.log,
             poll_seconds=listener.poll_seconds,
         )
-        watch = LogWatch(SignalStore(publishing).publication, holder, metrics.backlog)
+        watch = LogWatch(SignalStore(publishing).publication, holder, metrics.log.looked)
         admission = Admission(lambda: watch.backlog, settings.backlog_limit)
 
         def announce(head: Head, events: Sequence[LogEvent]) -> None:
@@ -92,11 +101,13 @@ async def running(
         metrics.watch_waiting(lambda: writer.waiting)
         intake = Intake(writer, metrics, admit=admission.check)
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
-        await stack.enter_async_context(background(publisher.run, watch.run, lambda: listener.run(publisher.hint)))
+        await stack.enter_async_context(
+            background(publisher.run, watch.run, producers.run, lambda: listener.run(publisher.hint))
+        )
         stack.push_async_callback(publisher.publish_the_rest)
         await stack.enter_async_context(background(writer.run))
         dead_letters = await stack.enter_async_context(DeadLetters(amqp_url, metrics))
-        handler = MessageHandler(intake, dead_letters, settings.trusted_publishers)
+        handler = MessageHandler(intake, dead_letters, settings.trusted_publishers, producers, limits)
         inbound = Inbound(amqp_url, handler, metrics, prefetch=settings.prefetch)
         await stack.enter_async_context(background(inbound.run))
 
@@ -104,23 +115,33 @@ async def running(
         checks.add("database", watch.database_problem)
         checks.add("publisher", watch.publishing_problem)
         checks.add("inbound", inbound.problem)
-        yield http_app(settings, store, intake, checks, watch)
+        registry.register(ReadinessCollector(checks))
+        yield http_app(settings, store, intake, producers, limits, checks, watch, metrics=metrics)
 
 
 def http_app(
-    settings: IngestSettings, store: SignalStore, intake: Intake, checks: ReadinessChecks, watch: LogWatch
+    settings: IngestSettings,
+    store: SignalStore,
+    intake: Intake,
+    producers: ProducerDirectory,
+    limits: ProducerLimits,
+    checks: ReadinessChecks,
+    watch: LogWatch,
+    *,
+    metrics: IngestMetrics,
 ) -> FastAPI:
     """All routes."""
-    keys = ProducerKeys(settings.api_keys, intake)
-    app = FastAPI(title="Tiercast ingest", version=version("tiercast-ingest"))
+    keys = ProducerKeys(producers, intake)
+    app = FastAPI(title="Tiercast ingest", version=VERSION)
     install_error_handlers(app)
     app.add_middleware(CorrelationMiddleware)
     app.include_router(health_router(checks))
-    app.include_router(signal_router(intake, keys))
-    app.include_router(batch_router(intake, keys))
+    app.include_router(signal_router(intake, keys, limits))
+    app.include_router(batch_router(intake, keys, limits))
     app.include_router(sync_health_router(watch.database_problem))
     app.include_router(log_router(store, settings.service_key))
     app.include_router(ledger_router(store, settings.service_key))
+    metrics.http.install(app)
     return app
 
 

@@ -1,8 +1,10 @@
 """One consumer of `signals.inbound` on one channel, from its first delivery to its end."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
@@ -11,7 +13,7 @@ from tiercast_ingest.delivery import MessageHandler
 from tiercast_ingest.domain.acknowledgements import Acknowledgements
 from tiercast_shared.errors import Rejected, TiercastError
 from tiercast_shared.messaging.broker import BROKER_ERRORS, told_apart_from_cancellation
-from tiercast_shared.messaging.topology import SIGNALS_INBOUND, declare_inbound
+from tiercast_shared.messaging.topology import SIGNALS_DEAD, SIGNALS_INBOUND, declare_inbound
 from tiercast_shared.observability import get_logger
 
 PROBE_SECONDS = 1.0
@@ -30,16 +32,27 @@ class ConsumerEnded(TiercastError):
     """This consumer gets no more messages."""
 
 
+@dataclass(slots=True)
+class QueueLengths:
+    """Messages that lay ready when a consumer last asked; over the lives of many consumers."""
+
+    inbound: int = 0
+    dead: int = 0
+
+
 class Consumer:
     """Handles messages concurrently and acknowledges them when they are settled."""
 
-    def __init__(self, channel: AbstractChannel, handler: MessageHandler, prefetch: int) -> None:
+    def __init__(self, channel: AbstractChannel, handler: MessageHandler, prefetch: int, queues: QueueLengths) -> None:
         self._channel = channel
         self._handler = handler
         self._prefetch = prefetch
+        self._queues = queues
         self._tag: str | None = None
         self._deliveries = 0
         self._acknowledgements = Acknowledgements()
+        self._taken_at: dict[int, float] = {}
+        """When each message that is not settled was delivered, oldest first."""
         self._settled = asyncio.Event()
         self._ended = asyncio.Event()
         self._reason = ""
@@ -47,7 +60,7 @@ class Consumer:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, connection: AbstractConnection, handler: MessageHandler, prefetch: int
+        cls, connection: AbstractConnection, handler: MessageHandler, prefetch: int, queues: QueueLengths
     ) -> AsyncIterator["Consumer"]:
         """Declare the queue and begin; at the end what is in flight is finished and acknowledged.
 
@@ -58,7 +71,7 @@ class Consumer:
         await declare_inbound(channel)
         await channel.set_qos(prefetch_count=prefetch)
         # aio-pika's own consumer would start a second task for every message
-        consumer = cls(await channel.get_underlay_channel(), handler, prefetch)
+        consumer = cls(await channel.get_underlay_channel(), handler, prefetch, queues)
         channel.close_callbacks.add(lambda _channel, error: consumer.end(f"the channel was closed: {error}"))
         await consumer.begin()
         try:
@@ -70,6 +83,13 @@ class Consumer:
     def in_flight(self) -> int:
         """Messages taken and not settled."""
         return self._acknowledgements.in_flight
+
+    @property
+    def oldest_seconds(self) -> float:
+        """For how long the oldest of them has been here."""
+        with suppress(StopIteration, RuntimeError):  # asked from another thread, while messages come and go
+            return time.monotonic() - next(iter(self._taken_at.values()))
+        return 0.0
 
     async def begin(self) -> None:
         """Ask for messages."""
@@ -109,6 +129,7 @@ class Consumer:
         assert tag is not None, "a delivery has a tag"
         self._deliveries += 1
         self._acknowledgements.delivered(tag)
+        self._taken_at[tag] = time.monotonic()
         try:
             await self._handle(tag, message)
         except Exception as error:
@@ -116,10 +137,14 @@ class Consumer:
             self.end(f"{type(error).__name__}: {error}")
             return
         self._acknowledgements.settle(tag)
+        del self._taken_at[tag]
         self._settled.set()
 
     async def _handle(self, tag: int, message: DeliveredMessage) -> None:
         try:
+            if not self._handler.admits(message):
+                self._acknowledgements.detain(tag)
+                await self._handler.turn(message)
             await self._handler.store(message)
         except Rejected as error:
             self._acknowledgements.detain(tag)
@@ -148,6 +173,8 @@ class Consumer:
             await asyncio.sleep(PROBE_SECONDS)
             with told_apart_from_cancellation():
                 queue = await self._channel.queue_declare(SIGNALS_INBOUND, passive=True, timeout=PROBE_TIMEOUT)
+                dead = await self._channel.queue_declare(SIGNALS_DEAD, passive=True, timeout=PROBE_TIMEOUT)
+            self._queues.inbound, self._queues.dead = queue.message_count or 0, dead.message_count or 0
             has_room = self.in_flight < self._prefetch
             starved = starved + 1 if queue.message_count and has_room and self._deliveries == seen else 0
         self.end(f"{queue.message_count} messages wait and none is delivered")

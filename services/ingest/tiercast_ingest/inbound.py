@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from tiercast_ingest.consumer import Consumer, ConsumerEnded
+from tiercast_ingest.consumer import Consumer, ConsumerEnded, QueueLengths
 from tiercast_ingest.delivery import MessageHandler
 from tiercast_ingest.metrics import IngestMetrics
 from tiercast_shared.errors import reasons
@@ -39,9 +39,15 @@ class Inbound:
         self._prefetch = prefetch
         self._clock = clock
         self._consumer: Consumer | None = None
+        self._queues = QueueLengths()
         self._missing = "starting"
         self._missing_since = clock()
-        metrics.watch_in_flight(lambda: self._consumer.in_flight if self._consumer else 0)
+        metrics.watch_inbound(
+            in_flight=lambda: self._consumer.in_flight if self._consumer else 0,
+            oldest=lambda: self._consumer.oldest_seconds if self._consumer else 0,
+            ready=lambda: self._queues.inbound,
+            dead=lambda: self._queues.dead,
+        )
 
     def problem(self) -> str | None:
         """A readiness check."""
@@ -62,7 +68,7 @@ class Inbound:
     async def _consume(self) -> None:
         async with (
             connected(self._url, name="ingest inbound") as connection,
-            Consumer.open(connection, self._handler, self._prefetch) as consumer,
+            Consumer.open(connection, self._handler, self._prefetch, self._queues) as consumer,
         ):
             self._note(consumer)
             log.info("consuming", queue=SIGNALS_INBOUND, prefetch=self._prefetch)

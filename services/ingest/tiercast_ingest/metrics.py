@@ -6,21 +6,22 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from tiercast_ingest.domain.reasons import REASONS
 from tiercast_shared.contracts.signals import SignalType
+from tiercast_shared.eventlog.metrics import HOP_BUCKETS, LogMetrics
 from tiercast_shared.eventlog.publisher import LogEvent
+from tiercast_shared.http_metrics import HttpMetrics
 
 TRANSPORTS = ("http", "amqp")
-
-HOP_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds; a signal is usually committed, and published, within a few milliseconds."""
 
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 class IngestMetrics:
-    """Counters and gauges; also the publisher's observer."""
+    """Counters and gauges; `log` observes the publisher, `http` the API."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self.log = LogMetrics(registry, "signals")
+        self.http = HttpMetrics(registry)
         self._accepted = Counter(
             "tiercast_ingest_signals_accepted",
             "Signals stored by this replica.",
@@ -57,18 +58,6 @@ class IngestMetrics:
             registry=registry,
             buckets=HOP_BUCKETS,
         )
-        self._publish_hop = Histogram(
-            "tiercast_ingest_committed_to_published_seconds",
-            "From the commit of a signal to its publication.",
-            registry=registry,
-            buckets=HOP_BUCKETS,
-        )
-        self.backlog = Gauge(
-            "tiercast_ingest_publisher_backlog", "Signals committed and not yet published.", registry=registry
-        )
-        self._holder = Gauge(
-            "tiercast_ingest_publisher_holder", "1 while this replica is the one that publishes.", registry=registry
-        )
         self.inbound_consuming = Gauge(
             "tiercast_ingest_inbound_consuming", "1 while this replica consumes signals.inbound.", registry=registry
         )
@@ -94,9 +83,19 @@ class IngestMetrics:
         """Ask `waiting`, at every scrape, how many submissions wait to be stored."""
         self._watch("waiting_submissions", "Submissions that wait for their transaction.", waiting)
 
-    def watch_in_flight(self, in_flight: Callable[[], float]) -> None:
-        """Ask `in_flight`, at every scrape, how many messages are taken and not settled."""
-        self._watch("inbound_in_flight", "Messages taken from the broker and not yet settled.", in_flight)
+    def watch_inbound(
+        self,
+        *,
+        in_flight: Callable[[], float],
+        oldest: Callable[[], float],
+        ready: Callable[[], float],
+        dead: Callable[[], float],
+    ) -> None:
+        """Ask these at every scrape: what is taken and not settled, the age of its oldest, and what lies in both queues."""
+        self._watch("inbound_in_flight_messages", "Messages taken from the broker and not yet settled.", in_flight)
+        self._watch("inbound_oldest_seconds", "For how long the oldest of them has been here.", oldest)
+        self._watch("inbound_ready_messages", "Messages in signals.inbound that no consumer has taken.", ready)
+        self._watch("dead_letter_messages", "Messages in signals.dead, waiting for a person.", dead)
 
     def _watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
         Gauge(f"tiercast_ingest_{name}", meaning, registry=self._registry).set_function(value)
@@ -126,12 +125,3 @@ class IngestMetrics:
         self._batch.observe(len(events))
         for event in events:
             self._commit_hop.observe(max(0.0, event.committed_at - float(event.headers["received_at"])))
-
-    def holding(self, held: bool) -> None:
-        """The publisher's lease was won or lost."""
-        self._holder.set(held)
-
-    def published(self, events: Sequence[LogEvent], at: float) -> None:
-        """Events were confirmed by the broker; `at` is when they were sent, Unix seconds."""
-        for event in events:
-            self._publish_hop.observe(max(0.0, at - event.committed_at))

@@ -20,12 +20,12 @@ from tiercast_shared.health import ReadinessChecks, health_router
 from tiercast_shared.messaging.broker import Outlet
 from tiercast_shared.messaging.topology import TIERS_EVENTS
 from tiercast_shared.observability import get_logger, metrics_server
+from tiercast_shared.runtime_metrics import ReadinessCollector, register_runtime
 from tiercast_shared.serving import Server, background, server_config
 from tiercast_shared.web import install_error_handlers
 from tiercast_tiers.api import Submit, admin_router
 from tiercast_tiers.domain import Change, Outcome
 from tiercast_tiers.metrics import TiersMetrics
-from tiercast_tiers.request_errors import RequestErrorMiddleware
 from tiercast_tiers.service_api import service_router
 from tiercast_tiers.settings import TiersSettings
 from tiercast_tiers.store import TierStore
@@ -34,6 +34,7 @@ from tiercast_tiers.writer import TierLogWriter
 
 PACKAGE = "tiercast_tiers"
 MIGRATE = "tiercast-tiers migrate"
+VERSION = version("tiercast-tiers")
 
 log = get_logger()
 
@@ -49,6 +50,7 @@ async def running(settings: TiersSettings) -> AsyncIterator[FastAPI]:
         url = settings.database_url.get_secret_value()
         registry = CollectorRegistry()
         metrics = TiersMetrics(registry)
+        register_runtime(registry, "tiers", VERSION)
         database = await stack.enter_async_context(Database.open(url, on_statement=metrics.statements.inc))
         # apart, so that neither the lease nor the next event ever waits for a connection behind changes and readers
         publishing = await stack.enter_async_context(Database.open(url, on_statement=metrics.statements.inc))
@@ -60,30 +62,32 @@ async def running(settings: TiersSettings) -> AsyncIterator[FastAPI]:
             TierStore(publishing),
             PublisherLease(publishing, TierLogPublisher, holder),
             partial(Outlet.open, settings.amqp_url.get_secret_value(), TIERS_EVENTS, name=f"tiers publisher {holder}"),
-            metrics,
+            metrics.log,
             poll_seconds=listener.poll_seconds,
         )
         writer = BatchWriter[Change, Outcome](TierLogWriter(database, publisher.offer).commit)
-        watch = LogWatch(TierStore(publishing).publication, holder, metrics.backlog)
+        watch = LogWatch(TierStore(publishing).publication, holder, metrics.log.looked)
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
         await stack.enter_async_context(background(publisher.run, watch.run, lambda: listener.run(publisher.hint)))
         stack.push_async_callback(publisher.publish_the_rest)
         await stack.enter_async_context(background(writer.run))
 
-        yield http_app(settings, store, writer.submit, metrics, readiness(watch))
+        checks = readiness(watch)
+        registry.register(ReadinessCollector(checks))
+        yield http_app(settings, store, writer.submit, metrics, checks)
 
 
 def http_app(
     settings: TiersSettings, store: TierStore, submit: Submit, metrics: TiersMetrics, checks: ReadinessChecks
 ) -> FastAPI:
     """All routes."""
-    app = FastAPI(title="Tiercast tiers", version=version("tiercast-tiers"))
+    app = FastAPI(title="Tiercast tiers", version=VERSION)
     install_error_handlers(app)
-    app.add_middleware(RequestErrorMiddleware, answered=metrics.answered)
     app.add_middleware(CorrelationMiddleware)
     app.include_router(health_router(checks))
     app.include_router(admin_router(store, submit, metrics, settings.admin_key))
     app.include_router(service_router(store, metrics, settings.service_key))
+    metrics.http.install(app)
     return app
 
 

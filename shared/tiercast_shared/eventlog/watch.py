@@ -2,10 +2,9 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-
-from prometheus_client import Gauge
 
 from tiercast_shared.errors import Unavailable
 from tiercast_shared.eventlog.publication import Publication
@@ -21,22 +20,27 @@ PUBLISHING_STUCK_SECONDS = 30.0
 
 
 class LogWatch:
-    """What `holder` last saw of its database and of publishing. `read` asks the database; `backlog` is set to what it says."""
+    """What `holder` last saw of its database and of publishing. `read` asks the database.
+
+    `on_look` is told what it said, and for how many seconds the oldest entry has been waiting to be published.
+    """
 
     def __init__(
         self,
         read: Callable[[], Awaitable[Publication]],
         holder: str,
-        backlog: Gauge,
+        on_look: Callable[[Publication, float], None],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
         self._holder = holder
-        self._backlog = backlog
+        self._on_look = on_look
         self._clock = clock
         self._answered_at = self._moved_at = clock()
         self._seen = Publication(0, 0, None)
+        self._waiting: deque[tuple[int, float]] = deque()
+        """Heads that are not published yet, and when each was first seen."""
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -57,13 +61,22 @@ class LogWatch:
         backlog = publication.head - publication.published
         if backlog <= 0 or publication.published != self._seen.published:
             self._moved_at = self._answered_at
+        if publication.head != self._seen.head:
+            self._waiting.append((publication.head, self._answered_at))
+        while self._waiting and self._waiting[0][0] <= publication.published:
+            self._waiting.popleft()
         self._seen = publication
-        self._backlog.set(backlog)
+        self._on_look(publication, self._lag)
 
     @property
     def backlog(self) -> int:
         """Entries that were committed and not published, by whichever replica, at the last look."""
         return self._seen.head - self._seen.published
+
+    @property
+    def _lag(self) -> float:
+        """Seconds since a look first saw an entry that is not published yet."""
+        return self._answered_at - self._waiting[0][1] if self._waiting else 0.0
 
     def database_problem(self) -> str | None:
         """A readiness check."""

@@ -84,7 +84,7 @@ async def test_ten_thousand_messages_become_ten_thousand_rows_and_are_published(
     await publish_fast(amqp_url, sent, producer="acme")
     async with asyncio.timeout(100):
         # only the service knows
-        while await metric(service, "tiercast_ingest_committed_to_published_seconds_count") < count:  # noqa: ASYNC110
+        while await metric(service, 'tiercast_log_published_entries_total{log="signals"}') < count:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     await asyncio.to_thread(service.stop)
     async with Database.open(database_url) as database:

@@ -164,5 +164,7 @@ async def test_metrics_count_changes_revocations_and_errors(api, registry):
     await put(api, "alice", "gold")
     assert value("tiercast_tiers_changes_total", tier="pro") == 1
     assert value("tiercast_tiers_revocations_total") == 1
-    assert value("tiercast_tiers_request_errors_total", status_class="4xx") == 1
-    assert value("tiercast_tiers_request_errors_total", status_class="5xx") == 0
+    route = "PUT /api/v1/users/{user_id}/tier"
+    assert value("tiercast_http_requests_total", route=route, status="2xx") == 2
+    assert value("tiercast_http_requests_total", route=route, status="4xx") == 1
+    assert value("tiercast_http_requests_total", route=route, status="5xx") == 0

@@ -1,9 +1,10 @@
 """Readiness as the watch on the database tells it."""
 
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from tiercast_shared.errors import StorageUnavailable
+from tiercast_shared.eventlog.metrics import LogMetrics
 from tiercast_shared.eventlog.publication import Publication
 from tiercast_shared.eventlog.watch import DATABASE_SILENT_SECONDS, PUBLISHING_STUCK_SECONDS, LogWatch
 
@@ -34,8 +35,8 @@ class Scene:
 
     def __init__(self) -> None:
         self.store, self.clock, self.registry = FakeStore(), FakeClock(), CollectorRegistry()
-        gauge = Gauge("backlog", "", registry=self.registry)
-        self.watch = LogWatch(self.store.publication, ME, gauge, clock=self.clock)
+        looked = LogMetrics(self.registry, "signals").looked
+        self.watch = LogWatch(self.store.publication, ME, looked, clock=self.clock)
 
     async def see(self, *, head: int, published: int, holder: str | None, after: float = 1.0) -> None:
         self.clock.now += after
@@ -44,7 +45,10 @@ class Scene:
 
     @property
     def backlog(self) -> float | None:
-        return self.registry.get_sample_value("backlog")
+        return self.metric("unpublished_entries")
+
+    def metric(self, name: str) -> float | None:
+        return self.registry.get_sample_value(f"tiercast_log_{name}", {"log": "signals"})
 
 
 @pytest.fixture
@@ -100,3 +104,22 @@ async def test_a_standby_is_ready_however_long_the_holder_takes(scene):
     assert scene.watch.publishing_problem() is None
     await scene.see(head=9, published=4, holder=None)
     assert scene.watch.publishing_problem() is not None
+
+
+async def test_the_lag_is_the_age_of_the_oldest_entry_that_is_not_published(scene):
+    await scene.see(head=5, published=5, holder=ME)
+    assert scene.metric("lag_seconds") == 0
+    await scene.see(head=6, published=5, holder=ME)
+    await scene.see(head=9, published=5, holder=ME, after=4)
+    assert scene.metric("lag_seconds") == 4
+    await scene.see(head=9, published=6, holder=ME, after=2)
+    assert scene.metric("lag_seconds") == 2
+    await scene.see(head=9, published=9, holder=ME)
+    assert (scene.metric("lag_seconds"), scene.metric("head")) == (0, 9)
+
+
+async def test_whether_anybody_may_publish_is_told(scene):
+    await scene.see(head=1, published=1, holder="replica-2")
+    assert scene.metric("publisher_held") == 1
+    await scene.see(head=1, published=1, holder=None)
+    assert scene.metric("publisher_held") == 0

@@ -8,7 +8,7 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from docs.asyncapi.document import AmqpChannel, Json, Message, SocketChannel, document
-from tiercast_gateway import edge
+from tiercast_gateway import handshake
 from tiercast_ingest.dead_letters import ERROR_HEADER, MESSAGE_ID_HEADER, REASON_HEADER, USER_HEADER
 from tiercast_ingest.domain.reasons import REASONS
 from tiercast_ingest.domain.sender import PRODUCER_HEADER
@@ -123,7 +123,7 @@ def gateway() -> Json:
         ],
         SocketChannel(
             name="clients",
-            address=edge.PATH,
+            address=handshake.PATH,
             query=QUERY,
             sent=_frames(ServerFrame),
             received=_frames(ClientFrame),

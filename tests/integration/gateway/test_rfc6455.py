@@ -18,7 +18,7 @@ from tests.integration.gateway.raw_client import (
     frame,
 )
 from tests.unit.gateway.doubles import token
-from tiercast_gateway.edge import MAX_MESSAGE_BYTES
+from tiercast_gateway.listener import MAX_MESSAGE_BYTES
 
 MESSAGE = '{"type":"ping","note":"é€😀"}'.encode()
 """A message with characters of two, three and four bytes; it is answered by a `pong`."""

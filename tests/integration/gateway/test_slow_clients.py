@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.gateway.edge_server import LOOPS, EdgeServer
 from tests.integration.gateway.raw_client import CLOSE, PING, TEXT, RawSocket, frame
-from tests.unit.gateway.doubles import token, until
+from tests.unit.gateway.doubles import tier_changed, token, until
 from tiercast_gateway.connection import Connection, Flow
 from tiercast_shared.contracts.close_codes import CloseCode
 from tiercast_shared.contracts.tiers import Tier
@@ -113,8 +113,7 @@ def test_a_slow_client_that_is_downgraded_is_not_sent_premium_signals_it_missed(
         seen = edge.log.head
         edge.publish(20, premium=True)
         edge.publish()
-        connection = connection_of(edge, "slow")
-        edge.call(lambda: edge.sessions._move(connection, Tier.STARTER, "ended"))
+        edge.call(lambda: edge.tiers.changed(tier_changed(1, "slow", Tier.STARTER)))
 
         received = [client.message() for _ in range(seen + 2)]
         late = [message["data"]["type"] for message in received if message["type"] == "new_signal"][seen:]

@@ -6,10 +6,10 @@ import pytest
 
 from tests.unit.gateway.doubles import EPOCH, NOW, Replica, say, session_revoked, tier_changed, token, wire
 from tiercast_gateway.connection import Connection, Flow, State
+from tiercast_gateway.credentials import AUTH_SECONDS
 from tiercast_gateway.cursor import CursorCodec
 from tiercast_gateway.errors import IllegalTransition
 from tiercast_gateway.inbox import MAX_SYMBOLS
-from tiercast_gateway.sessions import AUTH_SECONDS
 from tiercast_gateway.tier_cache import LEASE_SECONDS
 from tiercast_shared.contracts.close_codes import CloseCode
 from tiercast_shared.contracts.frames import Connected

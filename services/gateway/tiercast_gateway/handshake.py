@@ -1,0 +1,82 @@
+"""The upgrade request of `/ws/signals`: who is let in, and with which token."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from urllib.parse import parse_qs, unquote_plus
+
+from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+
+from tiercast_shared.observability import get_logger
+
+PATH = "/ws/signals"
+SUBPROTOCOL = "tiercast.v1"
+BEARER_PREFIX = "bearer."
+
+log = get_logger()
+
+
+class Handshake:
+    """Decides about upgrades. What had to be known of picows 2.3.1 stands beside each line that needs it."""
+
+    def __init__(
+        self,
+        listener: Callable[[str | None, Mapping[str, list[str]]], WSListener],
+        *,
+        allowed_origins: frozenset[str],
+        refusal: Callable[[], str | None],
+    ) -> None:
+        self._listener = listener
+        self._allowed_origins = allowed_origins
+        self._refusal = refusal
+
+    def accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        """Decide about an upgrade; never raises (picows would send the exception's text, token included, as a 500)."""
+        try:
+            return self._accept(request)
+        except Exception:
+            log.exception("an upgrade request could not be handled")
+            return _refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+
+    def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        path, _, query = request.path.decode("latin-1").partition("?")
+        if path != PATH:
+            return _refuse(HTTPStatus.NOT_FOUND, f"WebSockets are served at {PATH}")
+        if not self._allowed_origins.issuperset(
+            request.headers.getall("origin", [])
+        ):  # a browser names one, others none
+            return _refuse(HTTPStatus.FORBIDDEN, "this Origin is not allowed (GATEWAY_ALLOWED_ORIGINS)")
+        if request.headers.get("sec-websocket-version") != "13":  # picows would take two drafts as well
+            return _refuse(HTTPStatus.UPGRADE_REQUIRED, "this is version 13", {"Sec-WebSocket-Version": "13"})
+        refusal = self._refusal()
+        if refusal is not None:
+            return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, refusal, {"Retry-After": "1"})
+        if "upgrade" in _tokens(request.headers.get("connection", "")):
+            request.headers["connection"] = "upgrade"  # picows knows no lists, and Firefox says "keep-alive, Upgrade"
+        protocols = request.headers.get("sec-websocket-protocol", "")
+        offered = SUBPROTOCOL in (name.strip() for name in protocols.split(","))
+        answer = {"Sec-WebSocket-Protocol": SUBPROTOCOL} if offered else None
+        asked = parse_qs(query, keep_blank_values=True)
+        listener = self._listener(find_token(request.headers, asked), asked)
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(answer), listener)
+
+
+def find_token(headers: Mapping[str, str], query: Mapping[str, list[str]]) -> str | None:
+    """The token in a request, in order of preference: Authorization, subprotocol, query."""
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        return credentials.strip()
+    for name in headers.get("sec-websocket-protocol", "").split(","):
+        if name.strip().startswith(BEARER_PREFIX):
+            return unquote_plus(name.strip().removeprefix(BEARER_PREFIX))
+    return (query.get("token") or [""])[-1] or None
+
+
+def _tokens(header: str) -> set[str]:
+    return {token.strip().lower() for token in header.split(",")}
+
+
+def _refuse(status: HTTPStatus, reason: str, headers: dict[str, str] | None = None) -> WSUpgradeResponseWithListener:
+    response = WSUpgradeResponse.create_error_response(
+        status, reason.encode(), {"Connection": "close", **(headers or {})}
+    )
+    return WSUpgradeResponseWithListener(response, None)

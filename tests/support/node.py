@@ -34,6 +34,11 @@ class Node:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    @property
+    def executable(self) -> Path:
+        """The program `node`, for scripts that run for longer than `run` waits."""
+        return self._directory / "node"
+
     def version(self) -> str:
         """Return Node's version, without the `v`."""
         return run([self._directory / "node", "--version"]).strip().removeprefix("v")

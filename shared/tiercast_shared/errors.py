@@ -39,7 +39,10 @@ class Rejected(TiercastError):
 
 
 class Unavailable(TiercastError):
-    """Cannot be done now. `retry_after` is in seconds."""
+    """Cannot be done now. `retry_after` is in seconds; `status` and `code` are those of the HTTP answer."""
+
+    status = 503
+    code = "unavailable"
 
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)

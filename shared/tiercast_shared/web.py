@@ -71,9 +71,9 @@ def problem_response(error: Rejected, headers: dict[str, str] | None = None) -> 
 
 
 def unavailable_response(error: Unavailable) -> JSONResponse:
-    """Render a 503 with `Retry-After` in whole seconds."""
+    """Render a 503, or what the error's kind says, with `Retry-After` in whole seconds."""
     retry_after = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
-    return problem_response(Rejected(503, "unavailable", error.message), retry_after)
+    return problem_response(Rejected(error.status, error.code, error.message), retry_after)
 
 
 def install_error_handlers(app: FastAPI, *, challenge: str | None = None) -> None:

@@ -183,7 +183,8 @@ async def http_ingest(
     producers = ProducerDirectory(ProducerStore(database))
     await producers.begin({producer: SecretStr(key) for producer, key in KEYS.items()})
     limits = ProducerLimits(producers.per_second, producer_limit)
-    app = http_app(settings, store, Intake(writer, metrics), producers, limits, checks, watch, metrics=metrics)
+    intake = Intake(writer, metrics)
+    app = http_app(settings, store, intake, checks, watch, producers=producers, limits=limits, metrics=metrics)
     transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions)
     running = asyncio.create_task(writer.run())
     try:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from tiercast_ingest.api_keys import ProducerKeys
 from tiercast_ingest.domain.submission import MAX_BODY, parse
 from tiercast_ingest.intake import Intake, Origin
+from tiercast_ingest.producer_limits import ProducerLimits
 from tiercast_shared.contracts.submissions import SignalSubmission, SubmissionAnswer
 from tiercast_shared.errors import Rejected
 from tiercast_shared.health import Check
@@ -18,9 +19,11 @@ PREFIX = "/api/v1/external-signals/sync"
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The hash is not that of the content"},
     401: {"model": Problem, "description": "The key is missing or wrong"},
+    403: {"model": Problem, "description": "The producer is disabled"},
     409: {"model": Problem, "description": "The producer has used this `signal_id` for another content"},
     413: {"model": Problem, "description": "The body is too large"},
     422: {"model": Problem, "description": "Fields are wrong, and named"},
+    429: {"model": Problem, "description": "The producer sends too much: repeat after `Retry-After` seconds"},
     503: {"model": Problem, "description": "It cannot be stored now: repeat after `Retry-After` seconds"},
 }
 
@@ -32,7 +35,7 @@ class SyncHealth(BaseModel):
     detail: str | None = None
 
 
-def signal_router(intake: Intake, keys: ProducerKeys) -> APIRouter:
+def signal_router(intake: Intake, keys: ProducerKeys, limits: ProducerLimits) -> APIRouter:
     """`POST …/signal`."""
     router = APIRouter(prefix=PREFIX, tags=["producers"])
 
@@ -46,6 +49,7 @@ def signal_router(intake: Intake, keys: ProducerKeys) -> APIRouter:
         request: Request, response: Response, origin: Annotated[Origin, Depends(keys)]
     ) -> SubmissionAnswer:
         """Store one signal. Repeating it is safe: it is answered as a duplicate."""
+        limits.count(origin.producer)
         try:
             signal = parse(await read_body(request, MAX_BODY))
             stored = await intake.take(origin, signal)

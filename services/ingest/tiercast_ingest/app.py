@@ -116,18 +116,18 @@ async def running(
         checks.add("publisher", watch.publishing_problem)
         checks.add("inbound", inbound.problem)
         registry.register(ReadinessCollector(checks))
-        yield http_app(settings, store, intake, producers, limits, checks, watch, metrics=metrics)
+        yield http_app(settings, store, intake, checks, watch, producers=producers, limits=limits, metrics=metrics)
 
 
 def http_app(
     settings: IngestSettings,
     store: SignalStore,
     intake: Intake,
-    producers: ProducerDirectory,
-    limits: ProducerLimits,
     checks: ReadinessChecks,
     watch: LogWatch,
     *,
+    producers: ProducerDirectory,
+    limits: ProducerLimits,
     metrics: IngestMetrics,
 ) -> FastAPI:
     """All routes."""

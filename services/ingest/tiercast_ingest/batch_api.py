@@ -12,6 +12,7 @@ from tiercast_ingest.domain import strict_json
 from tiercast_ingest.domain.reasons import INVALID_JSON
 from tiercast_ingest.domain.submission import from_json
 from tiercast_ingest.intake import Intake, Origin
+from tiercast_ingest.producer_limits import ProducerLimits
 from tiercast_shared.contracts.submissions import BatchAnswer, BatchItem, FieldProblem, SignalSubmission
 from tiercast_shared.errors import Rejected, Unavailable
 from tiercast_shared.web import read_body
@@ -20,22 +21,24 @@ MAX_SIGNALS = 500
 MAX_BATCH_BODY = 4 * 1024 * 1024
 """Bytes; 500 signals with long reasons."""
 
-BATCH_PROBLEMS: dict[int | str, dict[str, Any]] = {code: PROBLEMS[code] for code in (401, 413, 422, 503)}
+BATCH_PROBLEMS: dict[int | str, dict[str, Any]] = {code: PROBLEMS[code] for code in (401, 403, 413, 422, 429, 503)}
 
 
-def batch_router(intake: Intake, keys: ProducerKeys) -> APIRouter:
+def batch_router(intake: Intake, keys: ProducerKeys, limits: ProducerLimits) -> APIRouter:
     """`POST …/signals`."""
     router = APIRouter(prefix=PREFIX, tags=["producers"])
 
     @router.post("/signals", response_model_exclude_none=True, responses=BATCH_PROBLEMS, openapi_extra=batch_schema())
     async def submit(request: Request, origin: Annotated[Origin, Depends(keys)]) -> BatchAnswer:
         """Store up to 500 signals; each is judged alone and answered in its place."""
+        limits.check(origin.producer)
         try:
             values = _signals(strict_json.read(await read_body(request, MAX_BATCH_BODY)))
         except Rejected as error:
             intake.refuse(origin, error)
             raise
-        return _answer(await asyncio.gather(*(_take(intake, origin, i, value) for i, value in enumerate(values))))
+        taking = (_take(intake, limits, origin, index, value) for index, value in enumerate(values))
+        return _answer(await asyncio.gather(*taking))
 
     return router
 
@@ -64,8 +67,11 @@ def _signals(value: object) -> list[object]:
     return signals
 
 
-async def _take(intake: Intake, origin: Origin, index: int, value: object) -> BatchItem | Unavailable:
+async def _take(
+    intake: Intake, limits: ProducerLimits, origin: Origin, index: int, value: object
+) -> BatchItem | Unavailable:
     try:
+        limits.count(origin.producer)
         signal = from_json(value)
         stored = await intake.take(origin, signal)
     except Rejected as error:
@@ -115,4 +121,4 @@ def _answer(outcomes: Sequence[BatchItem | Unavailable]) -> BatchAnswer:
 
 
 def _postponed(index: int, error: Unavailable) -> BatchItem:
-    return BatchItem(index=index, status="unavailable", http_status=503, code="unavailable", detail=error.message)
+    return BatchItem(index=index, status="unavailable", http_status=error.status, code=error.code, detail=error.message)

@@ -5,12 +5,15 @@ from collections.abc import Collection
 
 from aiormq.abc import DeliveredMessage
 
+from tiercast_ingest.api_keys import disabled_producer
 from tiercast_ingest.dead_letters import DeadLetters
 from tiercast_ingest.domain.identifiers import new_identifier
 from tiercast_ingest.domain.reasons import MESSAGE_ID_MISMATCH
 from tiercast_ingest.domain.sender import producer_of
 from tiercast_ingest.domain.submission import SubmittedSignal, parse
 from tiercast_ingest.intake import Intake, Origin
+from tiercast_ingest.producer_directory import ProducerDirectory
+from tiercast_ingest.producer_limits import ProducerLimits
 from tiercast_shared.correlation import ACCEPTED
 from tiercast_shared.errors import Rejected, Unavailable
 from tiercast_shared.observability import get_logger
@@ -24,10 +27,34 @@ log = get_logger()
 class MessageHandler:
     """Stores messages, or buries those that can never be stored."""
 
-    def __init__(self, intake: Intake, dead_letters: DeadLetters, trusted: Collection[str]) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        dead_letters: DeadLetters,
+        trusted: Collection[str],
+        producers: ProducerDirectory,
+        limits: ProducerLimits,
+    ) -> None:
         self._intake = intake
         self._dead_letters = dead_letters
         self._trusted = trusted
+        self._producers = producers
+        self._limits = limits
+
+    def admits(self, message: DeliveredMessage) -> bool:
+        """Whether its producer may send it now; if not, `turn` is to be awaited before `store`.
+
+        Raises:
+            Rejected: its producer is unknown or disabled.
+        """
+        producer = self._producer(message)
+        if self._producers.disabled(producer):
+            raise disabled_producer(producer)
+        return self._limits.admits(producer)
+
+    async def turn(self, message: DeliveredMessage) -> None:
+        """Wait until its producer may send it."""
+        await self._limits.turn(self._producer(message))
 
     async def store(self, message: DeliveredMessage) -> None:
         """Store a message; returns when it is committed, however long the database is away.

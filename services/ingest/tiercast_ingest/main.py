@@ -7,6 +7,7 @@ from tiercast_ingest.app import serve as serve_until_stopped
 from tiercast_ingest.command_line import run
 from tiercast_ingest.dead_commands import dead
 from tiercast_ingest.ledger_commands import ledger
+from tiercast_ingest.producer_commands import producers
 from tiercast_ingest.settings import DatabaseSettings, IngestSettings
 from tiercast_shared.observability import configure_logging
 from tiercast_shared.settings import load_settings
@@ -21,6 +22,7 @@ main = typer.Typer(
 epoch = typer.Typer(help="The signal log's life.", no_args_is_help=True, rich_markup_mode=None)
 main.add_typer(dead, name="dead")
 main.add_typer(ledger, name="ledger")
+main.add_typer(producers, name="producers")
 main.add_typer(epoch, name="epoch")
 
 

@@ -57,7 +57,17 @@ class IngestSettings(DatabaseSettings, BrokerSettings, ServiceSettings):
     api_keys: dict[str, SecretStr] = Field(
         default_factory=dict,
         alias="INGEST_API_KEYS",
-        description='Keys for `X-API-Key` by producer, as JSON: `{"producer": "key"}`. Without any, HTTP takes no signals.',
+        description=(
+            'Keys for `X-API-Key` by producer, as JSON: `{"producer": "key"}`. Stored at start beside those that'
+            " `tiercast-ingest producers` makes; taking one out here does not revoke it."
+        ),
+    )
+    producer_limit: int = Field(
+        5000,
+        alias="INGEST_PRODUCER_LIMIT",
+        ge=1,
+        le=1_000_000,
+        description="Signals that a producer without a limit of its own may send to one replica in a second.",
     )
     prefetch: int = Field(
         1000,

@@ -78,3 +78,29 @@ class ArchivedSignal(SQLModel, table=True):
     signal_id: str
     id: str
     fingerprint: bytes
+
+
+class Producer(SQLModel, table=True):
+    """A producer whom ingest knows by name. Broker users that are not here may send too, at the default limit."""
+
+    __tablename__ = "producers"
+
+    name: str = Field(primary_key=True)
+    created_at: float
+    """Unix seconds, as are the other times."""
+    disabled_at: float | None = None
+    """Since when nothing is taken from it, over HTTP or AMQP."""
+    per_second: int | None = None
+    """Signals that it may send in a second; the default limit when null."""
+
+
+class ProducerKey(SQLModel, table=True):
+    """A key of a producer. Revoked ones stay, so that `INGEST_API_KEYS` cannot bring one back."""
+
+    __tablename__ = "producer_keys"
+
+    digest: bytes = Field(primary_key=True)
+    """SHA-256 of the key, which itself is nowhere."""
+    producer: str = Field(foreign_key="producers.name", index=True)
+    created_at: float
+    revoked_at: float | None = None

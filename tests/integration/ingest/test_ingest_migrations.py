@@ -13,11 +13,11 @@ from tiercast_ingest import commands
 from tiercast_ingest.app import MIGRATE, PACKAGE
 from tiercast_ingest.settings import DatabaseSettings
 from tiercast_ingest.store import SignalStore
-from tiercast_ingest.tables import SignalLogEntry, SignalLogHead, SignalLogPublisher
+from tiercast_ingest.tables import Producer, ProducerKey, SignalLogEntry, SignalLogHead, SignalLogPublisher
 from tiercast_shared.eventlog.database import Database
 from tiercast_shared.eventlog.migrations import NotMigrated, migrate, require_migrated
 
-TABLES = [model.__table__ for model in (SignalLogEntry, SignalLogHead, SignalLogPublisher)]
+TABLES = [model.__table__ for model in (SignalLogEntry, SignalLogHead, SignalLogPublisher, Producer, ProducerKey)]
 
 
 def settings(url: str) -> DatabaseSettings:

@@ -8,6 +8,7 @@ TOO_LARGE = "too_large"
 UNSTORABLE = "unstorable"
 MISSING_KEY = "missing_key"
 WRONG_KEY = "wrong_key"
+PRODUCER_DISABLED = "producer_disabled"
 NO_USER_ID = "no_user_id"
 INVALID_PRODUCER = "invalid_producer"
 MESSAGE_ID_MISMATCH = "message_id_mismatch"
@@ -21,6 +22,7 @@ REASONS = (
     UNSTORABLE,
     MISSING_KEY,
     WRONG_KEY,
+    PRODUCER_DISABLED,
     NO_USER_ID,
     INVALID_PRODUCER,
     MESSAGE_ID_MISMATCH,

@@ -16,6 +16,7 @@ from tiercast_gateway.callers import caller_dependency
 from tiercast_gateway.clients import IngestClient, TiersClient
 from tiercast_gateway.consumers import EventConsumer
 from tiercast_gateway.cursor import CursorCodec
+from tiercast_gateway.dashboard import Dashboard
 from tiercast_gateway.delivery_times import DeliveryTimes
 from tiercast_gateway.drain import Drain
 from tiercast_gateway.edge import Edge
@@ -141,6 +142,8 @@ class Gateway:
         history = History(self.feed, self.missed, self._feed_now, self.tiers.trusted)
         app.include_router(signals_router(history, self.streams, caller))
         app.include_router(ledger_router(self.ingest, self._feed_now, caller))
+        if self.settings.dashboard_dir is not None:
+            app.router.default = Dashboard(self.settings.dashboard_dir, app.router.default)
         self.metrics.http.install(app)
         return app
 

@@ -1,5 +1,6 @@
 """The gateway's configuration: one environment variable per field."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
@@ -29,6 +30,9 @@ class GatewaySettings(ServiceSettings):
     user_claim: str = Field("sub", alias="GATEWAY_USER_CLAIM", description="Claim that names the user.")
     allowed_origins: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), alias="GATEWAY_ALLOWED_ORIGINS", description="Origins, comma-separated, whose pages may connect."
+    )
+    dashboard_dir: Path | None = Field(
+        None, alias="GATEWAY_DASHBOARD_DIR", description="The built dashboard, served at `/`; none when unset."
     )
     entitlements: Entitlements = Field(
         DEFAULT_ENTITLEMENTS,

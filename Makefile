@@ -61,6 +61,7 @@ lint: .venv/.installed ## Check style, types, imports and schemas
 	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 	@$(BIN)/python shared/schemas/generate.py --check
 	@$(BIN)/python -m docs.asyncapi.generate --check
+	@PYTHONPATH=deploy/monitoring $(BIN)/python -m tiercast_dashboards --check
 
 .PHONY: schemas
 schemas: .venv/.installed ## Write the JSON Schemas of all messages from the code
@@ -69,6 +70,10 @@ schemas: .venv/.installed ## Write the JSON Schemas of all messages from the cod
 .PHONY: asyncapi
 asyncapi: .venv/.installed ## Write the services' AsyncAPI documents from the code
 	@$(BIN)/python -m docs.asyncapi.generate
+
+.PHONY: dashboards
+dashboards: .venv/.installed ## Write Grafana's dashboards from deploy/monitoring/tiercast_dashboards
+	@PYTHONPATH=deploy/monitoring $(BIN)/python -m tiercast_dashboards
 
 # Tests wait for processes more than they compute; a worker is a process with servers of its own and whole files to run.
 WORKERS ?= 3

@@ -1,0 +1,1 @@
+"""Grafana dashboards as code: `python -m tiercast_dashboards` writes their JSON."""

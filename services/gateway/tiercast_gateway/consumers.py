@@ -26,7 +26,7 @@ from tiercast_shared.contracts.tiers import SessionRevoked, TierChanged
 from tiercast_shared.eventlog.beacon import BEACON
 from tiercast_shared.messaging.broker import BROKER_ERRORS, CONNECT_TIMEOUT, HEARTBEAT_SECONDS, with_heartbeat
 from tiercast_shared.messaging.probe import PROBE, ProbeReturned, probe
-from tiercast_shared.messaging.topology import SIGNALS_EVENTS, TIERS_EVENTS
+from tiercast_shared.messaging.topology import GATEWAY_PROBES, GATEWAY_QUEUES, SIGNALS_EVENTS, TIERS_EVENTS
 from tiercast_shared.observability import get_logger
 
 SILENCE_SECONDS = 2.0
@@ -63,7 +63,7 @@ class EventHandler(Protocol):
 
 
 Bind = Callable[[], Awaitable[None]]
-"""Binds the queue to both exchanges, which are declared if they are not there."""
+"""Binds the queue to all exchanges, which are declared if they are not there."""
 
 
 class DeadConsumer(Exception):
@@ -93,7 +93,7 @@ class EventConsumer:
     async def run(self) -> None:
         """Consume until cancelled."""
         while True:
-            queue = f"gateway.{self._replica}.{uuid.uuid4().hex[:8]}"
+            queue = f"{GATEWAY_QUEUES}{self._replica}.{uuid.uuid4().hex[:8]}"
             try:
                 async with self._consuming(queue) as bind, asyncio.TaskGroup() as group:
                     group.create_task(_keep_bound(bind))
@@ -139,11 +139,13 @@ class EventConsumer:
             RabbitExchange(exchange, type=ExchangeType.FANOUT, durable=True)
             for exchange in (SIGNALS_EVENTS, TIERS_EVENTS)
         ]
+        probes = RabbitExchange(GATEWAY_PROBES, type=ExchangeType.DIRECT, durable=True)
 
         async def bind() -> None:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 for fanout in fanouts:
                     await declared.bind(await broker.declare_exchange(fanout))
+                await declared.bind(await broker.declare_exchange(probes), name)
 
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):

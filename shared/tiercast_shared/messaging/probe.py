@@ -9,22 +9,23 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from aio_pika import Message
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import DeliveryError
 
 from tiercast_shared.messaging.broker import BROKER_ERRORS, connected
 from tiercast_shared.messaging.patience import CHECK_SECONDS, is_blocked
+from tiercast_shared.messaging.topology import declare_probes
 
 PROBE = "probe"
 PROBE_SECONDS = 1.0
 
 
 class ProbeReturned(Exception):
-    """There is no such queue any more."""
+    """No queue of that name is bound any more."""
 
 
 async def probe(url: str, queue: str, *, name: str, on_blocked: Callable[[], None] = lambda: None) -> None:
-    """Publish a probe to `queue` every second until cancelled; a lost connection is made anew.
+    """Publish a probe to `queue`, bound to the exchange of probes by its name, every second; a lost connection is made anew.
 
     While the broker blocks whoever publishes (its memory or disk is full) no probe goes out, and none can come back: `on_blocked`
     is told twice a second that this says nothing about the consumer.
@@ -36,15 +37,16 @@ async def probe(url: str, queue: str, *, name: str, on_blocked: Callable[[], Non
         with suppress(*BROKER_ERRORS):
             async with connected(url, name=name) as connection:
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                probes = await declare_probes(channel)
                 while True:
-                    await _ask(channel, queue, on_blocked)
+                    await _ask(channel, probes, queue, on_blocked)
                     await asyncio.sleep(PROBE_SECONDS)
         await asyncio.sleep(PROBE_SECONDS)
 
 
-async def _ask(channel: AbstractChannel, queue: str, on_blocked: Callable[[], None]) -> None:
+async def _ask(channel: AbstractChannel, probes: AbstractExchange, queue: str, on_blocked: Callable[[], None]) -> None:
     underlay = await channel.get_underlay_channel()
-    asking = asyncio.ensure_future(channel.default_exchange.publish(Message(b"", type=PROBE), queue, mandatory=True))
+    asking = asyncio.ensure_future(probes.publish(Message(b"", type=PROBE), queue, mandatory=True))
     try:
         while not asking.done():
             await asyncio.wait({asking}, timeout=CHECK_SECONDS)

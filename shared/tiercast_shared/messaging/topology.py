@@ -21,6 +21,12 @@ TIERS_EVENTS = "tiers.events"
 GATEWAY_PRESENCE = "gateway.presence"
 """Fanout exchange: what each gateway replica says of its connections."""
 
+GATEWAY_QUEUES = "gateway."
+"""What the names of replicas' private queues begin with."""
+
+GATEWAY_PROBES = "gateway.probes"
+"""Direct exchange: each replica's probes to its own queue, by the queue's name."""
+
 DELIVERY_LIMIT = 1000
 """Redeliveries before the broker itself dead-letters a message: a backstop that crashing consumers must not reach."""
 
@@ -54,6 +60,11 @@ async def declare_inbound(channel: AbstractChannel) -> AbstractQueue:
 async def declare_dead_queue(channel: AbstractChannel) -> AbstractQueue:
     """Declare the queue of dead letters."""
     return await channel.declare_queue(SIGNALS_DEAD, durable=True, arguments={**DEAD_ARGUMENTS})
+
+
+async def declare_probes(channel: AbstractChannel) -> AbstractExchange:
+    """Declare the exchange of probes."""
+    return await channel.declare_exchange(GATEWAY_PROBES, ExchangeType.DIRECT, durable=True)
 
 
 async def declare_events(channel: AbstractChannel, name: str) -> AbstractExchange:

@@ -120,3 +120,23 @@ async def test_while_a_replica_drains_it_lets_nobody_in_and_says_so(make_stack: 
         assert await client.closed(within=5) == 4001
         await client.__aexit__(None, None, None)
     assert await stack.gateway.ended(within=15) == 0
+
+
+async def test_what_was_withheld_from_a_client_that_was_cut_off_comes_on_another_replica(
+    make_stack: StackFactory,
+) -> None:
+    stack = make_stack(gateways=2)
+    await stack.set_tier("cut", "pro")
+    stack.tiers.kill()
+    sent = [standard(), premium(), standard(), premium()]
+    async with stack.client("cut") as client:
+        assert (await client.first("connected"))["user_tier"] == "starter"
+        await stack.publish_all(sent)
+        cursor = (await client.signals_received(2))[-1]["cursor"]
+    stack.tiers.start()
+    async with stack.client("cut", gateway=1, cursor=cursor) as client:
+        connected = await client.first("connected")
+        assert (connected["user_tier"], connected["recovered"]) == ("pro", True)
+        replayed = await client.signals_received(4)
+        assert [frame["replay"] for frame in replayed] == [True] * 4
+        assert [data["hash"] for data in client.data] == [signal["sha256"] for signal in sent]

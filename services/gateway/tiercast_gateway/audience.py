@@ -25,6 +25,8 @@ class Audience:
 
     feed: Feed
     symbols: Symbols | None
+    frozen: str | None
+    """The one cursor of all their frames, while what they are owed is withheld; None where each signal has its own."""
     members: dict[Connection, Writer] = field(default_factory=dict)
     share: Share | None = None
     """What the present round has still to write to members."""

@@ -77,6 +77,7 @@ class Connection:
         "expires_at",
         "feed",
         "flow",
+        "frozen",
         "id",
         "issued_at",
         "overruns",
@@ -123,6 +124,8 @@ class Connection:
         self.ahead_since = 0.0
         self.withheld_from: int | None = None
         """Where premium signals began to be withheld because the tier could not be verified."""
+        self.frozen: str | None = None
+        """The cursor of that place, in all its frames meanwhile: whoever resumes from one is owed what was withheld."""
         self.premium_only_until = 0
         """Standard signals up to this log position have been sent already."""
         self.audience: Audience | None = None

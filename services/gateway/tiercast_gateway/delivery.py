@@ -92,9 +92,24 @@ class Delivery:
         self._hub.resume(connection)
         self.backfill.drained(connection)
 
+    def withhold(self, connection: Connection) -> None:
+        """It is not given premium signals from its present position on, only because its tier cannot be verified.
+
+        Its cursor stands still there: whoever resumes from it, here or elsewhere, is owed what was withheld.
+        """
+        position = self._hub.position_of(connection)
+        connection.withheld_from = position
+        self._hub.freeze(connection, self._feed.cursor_at(connection.feed, position))
+
+    def owe_nothing(self, connection: Connection) -> None:
+        """It gets all it is entitled to."""
+        connection.withheld_from = None
+        self._hub.freeze(connection, None)
+
     def make_good(self, connection: Connection) -> None:
         """Replay the premium signals that were withheld only because the tier could not be verified."""
-        withheld_from, connection.withheld_from = connection.withheld_from, None
+        withheld_from = connection.withheld_from
+        self.owe_nothing(connection)
         if withheld_from is None or connection.feed is Feed.STANDARD:
             return
         reached = self._hub.position_of(connection)
@@ -105,11 +120,12 @@ class Delivery:
 
     def cursor_to_leave_with(self, connection: Connection) -> str:
         """Where it goes on at another replica, which may know its tier and owes it what was withheld here; it leaves the hub."""
-        position = self._hub.position_of(connection)
-        if connection.withheld_from is not None:
-            position = min(position, connection.withheld_from)
         self._hub.detach(connection)
-        return self._feed.cursor_at(connection.feed, position)
+        return self.cursor_of(connection)
+
+    def cursor_of(self, connection: Connection) -> str:
+        """Where it would go on if it were cut off now."""
+        return connection.frozen or self._feed.cursor_at(connection.feed, self._hub.position_of(connection))
 
     # -- what cannot be whole --------------------------------------------------------------------
 
@@ -127,6 +143,9 @@ class Delivery:
     def incomplete(self, connection: Connection, reason: str) -> None:
         """What it has missed cannot be had whole: it is told so and goes on from the present."""
         self._hub.detach(connection)
+        connection.position = self._hub.head
+        if connection.withheld_from is not None:
+            self.withhold(connection)  # from here on: what was withheld before cannot be had either
         self._resync(connection, reason)
         self._hub.attach(connection, self._hub.head)
 
@@ -137,7 +156,7 @@ class Delivery:
             self._hub.detach(connection)
         self._hub.begin(self._feed.head)
         for connection in open_ones:
-            connection.withheld_from, connection.premium_only_until = None, 0
+            connection.premium_only_until = 0
             self.incomplete(connection, "feed_recreated")
 
     def sweep(self) -> None:
@@ -148,5 +167,4 @@ class Delivery:
                 self.incomplete(connection, "cursor_ahead")
 
     def _resync(self, connection: Connection, reason: str) -> None:
-        here = self._feed.cursor_at(connection.feed, self._hub.head)
-        connection.send(encode(ResyncRequired(reason=reason, cursor=here)))
+        connection.send(encode(ResyncRequired(reason=reason, cursor=self.cursor_of(connection))))

@@ -91,9 +91,15 @@ class SignalFeed:
         return self.cursor_at(feed, self.head)
 
     def cursor_at(self, feed: Feed, position: int) -> str:
-        """The cursor of the last signal of `feed` up to log `position`."""
+        """The cursor of the last signal of `feed` up to log `position`.
+
+        Before the ring begins it is that of `position` itself, which came from a cursor or from a page of the log.
+        """
         item = self.rings[feed].last_at(position)
-        return item.cursor if item is not None else self._floor_cursors[feed]
+        if item is not None:
+            return item.cursor
+        floor = self.rings[feed].floor
+        return self._cursors.seal(self.epoch, position) if position < floor else self._floor_cursors[feed]
 
     def learn_head(self, head: int) -> None:
         """A beacon, or the log API, said that the log reaches to `head`."""

@@ -40,7 +40,8 @@ class Hub:
         self._on_round = on_round
         self._on_overrun = on_overrun
         self._writes_per_step = writes_per_step
-        self._audiences: dict[tuple[Feed, Symbols | None], Audience] = {}
+        self._audiences: dict[tuple[Feed, Symbols | None, str | None], Audience] = {}
+        self._unfiltered: dict[Feed, dict[Audience, None]] = {feed: {} for feed in Feed}
         self._by_symbol: dict[tuple[Feed, str], dict[Audience, None]] = defaultdict(dict)
         self._pending: list[Applied] = []
         self._catching_up: dict[Connection, None] = {}
@@ -117,6 +118,17 @@ class Hub:
         if flow is Flow.LIVE:
             self._catch_up_or_join(connection)
 
+    def freeze(self, connection: Connection, cursor: str | None) -> None:
+        """Give all its frames this cursor from its present position on; None: each signal its own again."""
+        if cursor == connection.frozen:
+            return
+        flow = connection.flow
+        if flow is Flow.LIVE:
+            self._leave(connection)
+        connection.frozen = cursor
+        if flow is Flow.LIVE:
+            self._catch_up_or_join(connection)
+
     def pause(self, connection: Connection) -> None:
         """Its transport is full: it keeps its position and is written no more."""
         if connection.flow in {Flow.LIVE, Flow.CATCHING_UP}:
@@ -146,10 +158,12 @@ class Hub:
         self._schedule()
 
     def _join(self, connection: Connection) -> None:
-        key = (connection.feed, connection.symbols)
+        key = (connection.feed, connection.symbols, connection.frozen)
         audience = self._audiences.get(key)
         if audience is None:
             audience = self._audiences[key] = Audience(*key)
+            if connection.symbols is None:
+                self._unfiltered[connection.feed][audience] = None
             for symbol in connection.symbols or ():
                 self._by_symbol[connection.feed, symbol][audience] = None
         audience.members[connection] = connection.write
@@ -167,7 +181,8 @@ class Hub:
         if audience.share is not None:
             audience.share.leave(connection)
         if not audience.members:
-            del self._audiences[audience.feed, audience.symbols]
+            del self._audiences[audience.feed, audience.symbols, audience.frozen]
+            self._unfiltered[audience.feed].pop(audience, None)
             for symbol in audience.symbols or ():
                 index = self._by_symbol[audience.feed, symbol]
                 del index[audience]
@@ -205,16 +220,14 @@ class Hub:
 
     def _share_out(self, feed: Feed, items: list[RingItem]) -> None:
         frames: dict[Audience, list[bytes]] = defaultdict(list)
-        everyone = self._audiences.get((feed, None))
+        unfiltered = self._unfiltered[feed]
         for item in items:
-            filtered = self._by_symbol.get((feed, item.entry.symbol), ())
-            if everyone is None and not filtered:
-                continue
-            frame = signal_frame(item.seq, item.cursor, item.entry.data)
-            if everyone is not None:
-                frames[everyone].append(frame)
-            for audience in filtered:
-                frames[audience].append(frame)
+            made: dict[str, bytes] = {}
+            for audience in (*unfiltered, *self._by_symbol.get((feed, item.entry.symbol), ())):
+                cursor = audience.frozen or item.cursor
+                if cursor not in made:
+                    made[cursor] = signal_frame(item.seq, cursor, item.entry.data)
+                frames[audience].append(made[cursor])
         for audience, parts in frames.items():
             audience.share = Share(audience, b"".join(parts), len(parts))
             self._shares.append(audience.share)
@@ -282,4 +295,4 @@ def wanted(connection: Connection, entry: LogEntry) -> bool:
 def missed_frame(connection: Connection, item: RingItem) -> bytes:
     """The frame of a signal that a connection is sent late."""
     replay = item.entry.position <= connection.replay_until
-    return signal_frame(item.seq, item.cursor, item.entry.data, replay=replay)
+    return signal_frame(item.seq, connection.frozen or item.cursor, item.entry.data, replay=replay)

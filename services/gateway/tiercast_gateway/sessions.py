@@ -54,7 +54,7 @@ class Sessions:
         self._stale = False
         self.registry = Registry(hub, tiers)
         self._delivery = Delivery(hub, feed, missed, self.registry, refill_needed=refill_needed, clock=clock)
-        self._moves = TierMoves(self.registry, hub, feed, self._delivery, tiers=tiers, entitlements=entitlements)
+        self._moves = TierMoves(self.registry, hub, self._delivery, tiers=tiers, entitlements=entitlements)
         self._credentials = Credentials(
             self.registry, tiers, verify=verify, on_identified=self._identified, clock=clock
         )
@@ -114,11 +114,12 @@ class Sessions:
         self.registry.opened(connection, tier)
         connection.feed = self._entitlements[tier].feed
         start = self._delivery.start_of(connection)
-        connection.withheld_from = start.position if withheld else None
         # the end of the feed may be ahead of what the hub has begun to send
         here = self._feed.cursor_at(connection.feed, start.position)
         cursor = connection.resume if start.recovered and connection.resume else here
         connection.replay_until = self._feed.head if start.recovered else 0
+        if withheld:
+            connection.withheld_from, connection.frozen = start.position, cursor
         _send(
             connection,
             Connected(

@@ -3,7 +3,6 @@
 from tiercast_gateway.connection import Connection, State
 from tiercast_gateway.delivery import Delivery
 from tiercast_gateway.entitlements import Entitlements
-from tiercast_gateway.feed import SignalFeed
 from tiercast_gateway.frames import encode
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.registry import Registry
@@ -22,7 +21,6 @@ class TierMoves:
         self,
         registry: Registry,
         hub: Hub,
-        feed: SignalFeed,
         delivery: Delivery,
         *,
         tiers: TierCache,
@@ -30,7 +28,6 @@ class TierMoves:
     ) -> None:
         self._registry = registry
         self._hub = hub
-        self._feed = feed
         self._delivery = delivery
         self._tiers = tiers
         self._entitlements = entitlements
@@ -48,9 +45,9 @@ class TierMoves:
         """Move an open connection; what it is not given only because its tier cannot be verified is owed to it."""
         tier, withheld = self.served_as(connection.user_id, known)
         if self._entitlements[known.tier].feed is Feed.STANDARD:
-            connection.withheld_from = None
+            self._delivery.owe_nothing(connection)
         elif withheld and connection.withheld_from is None:
-            connection.withheld_from = self._hub.position_of(connection)
+            self._delivery.withhold(connection)
         self._move(connection, tier, UNVERIFIED if withheld else reason)
 
     def sweep(self) -> None:
@@ -69,9 +66,9 @@ class TierMoves:
         previous, feed = connection.tier, self._entitlements[tier].feed
         self._registry.moved(connection, tier)
         if reason == UNVERIFIED and connection.feed is Feed.ALL:
-            connection.withheld_from = self._hub.position_of(connection)
+            self._delivery.withhold(connection)
         self._hub.change(connection, feed=feed, symbols=connection.symbols)
-        cursor = self._feed.cursor_at(feed, self._hub.position_of(connection))
+        cursor = self._delivery.cursor_of(connection)
         frame = TierChangedFrame(user_tier=tier, previous_tier=previous, reason=reason, cursor=cursor)
         connection.send(encode(frame))
         if reason != UNVERIFIED:

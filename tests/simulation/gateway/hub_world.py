@@ -23,6 +23,7 @@ FILTERS: tuple[Symbols | None, ...] = (
     frozenset(),
 )
 POSITION = re.compile(rb'"data":(\d+)\}')
+SENT = re.compile(rb'"cursor":"([^"]+)"[^}]*"data":(\d+)\}')
 SMALL_RING = 12
 """Overrun often."""
 LARGE_RING = 3 * CATCH_UP_ITEMS
@@ -39,6 +40,7 @@ class Client:
     symbols: Symbols | None
     since: int
     """It must have been sent everything after this position that `feed` and `symbols` let through."""
+    frozen: str | None = None
     gone: bool = False
     judged: int = 0
     """Bytes of what it was sent that belong to stretches already checked."""
@@ -60,7 +62,8 @@ class HubWorld:
     rounds: int = 0
 
     def __post_init__(self) -> None:
-        self.feed = SignalFeed(CursorCodec("k"), lambda applied: self.hub.publish(applied), capacity=self.capacity)  # noqa: PLW0108
+        self.cursors = CursorCodec("k")
+        self.feed = SignalFeed(self.cursors, lambda applied: self.hub.publish(applied), capacity=self.capacity)  # noqa: PLW0108
         self.hub = Hub(
             self.feed.rings,
             call_soon=self.turns.append,
@@ -112,6 +115,13 @@ class HubWorld:
         client.feed, client.symbols = feed, symbols
         self.hub.change(client.connection, feed=feed, symbols=symbols)
 
+    def freeze(self, client: Client, cursor: str | None) -> None:
+        """All its frames have this cursor from now on."""
+        client.disturbed = True
+        self.judge(client)
+        client.frozen = cursor
+        self.hub.freeze(client.connection, cursor)
+
     def clog(self, client: Client, room: int) -> None:
         """Its socket takes `room` bytes more."""
         client.wire.room = room
@@ -148,7 +158,10 @@ class HubWorld:
         """It was sent exactly what its feed and filter let through between `since` and where the hub says it is."""
         connection, stream = client.connection, bytes(client.wire.sent + client.wire.waiting)
         upto = self.hub.position_of(connection)
-        sent = [int(number) for number in POSITION.findall(stream, client.judged)]
+        found = SENT.findall(stream, client.judged)
+        sent = [int(number) for _, number in found]
+        for cursor, position in found:
+            assert cursor.decode() == (client.frozen or self.cursors.seal("e", int(position)))
         due = [
             entry.position
             for entry in self.entries[client.since : upto]
@@ -161,20 +174,22 @@ class HubWorld:
     def check_indexes(self) -> None:
         """Every audience has members, each of them live in it, and is found under exactly its symbols."""
         audiences = list(self.hub._audiences.values())
-        for (feed, symbols), audience in self.hub._audiences.items():
-            assert (audience.feed, audience.symbols) == (feed, symbols)
+        for key, audience in self.hub._audiences.items():
+            assert (audience.feed, audience.symbols, audience.frozen) == key
             assert audience.members, "an audience without members"
             due = audience.share._due if audience.share is not None else None
             assert (due or set()) <= audience.members.keys(), "somebody due who is no member"
         live = [client for client in self.present if client.connection.flow is Flow.LIVE]
         for client in live:
-            audience = self.hub._audiences[client.feed, client.symbols]
+            audience = self.hub._audiences[client.feed, client.symbols, client.frozen]
             assert client.connection.audience is audience
             assert client.connection in audience.members
         assert sum(len(audience.members) for audience in audiences) == len(live) == self.hub.live
         indexed = {(*key, id(audience)) for key, found in self.hub._by_symbol.items() for audience in found}
         assert indexed == {(a.feed, symbol, id(a)) for a in audiences for symbol in a.symbols or ()}
         assert all(self.hub._by_symbol.values()), "a symbol without audiences"
+        unfiltered = {(feed, id(audience)) for feed, found in self.hub._unfiltered.items() for audience in found}
+        assert unfiltered == {(a.feed, id(a)) for a in audiences if a.symbols is None}
         behind = [client.connection for client in self.present if client.connection.flow is Flow.CATCHING_UP]
         assert set(self.hub._catching_up) == set(behind)
         assert not self.hub._shares or self.turns, "a round that nobody goes on with"

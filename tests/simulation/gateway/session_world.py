@@ -63,6 +63,12 @@ class Client:
     """Position of each signal, by the number of times it came."""
     told: int = 0
     """How often it was told to resync."""
+    cursor: str | None = None
+    """The newest it was given."""
+    came_back: bool = False
+    """It has resumed, so what it had since its cursor may come again, marked as a replay."""
+    excused: bool = False
+    """An earlier connection of the same client was told to resync."""
 
 
 @dataclass
@@ -95,14 +101,35 @@ class SessionWorld:
         replica = self.replica
         position = None if back is None else max(0, replica.log.head - back)
         cursor = None if position is None else replica.cursors.seal(EPOCH, position)
-        wire = StrictWire()
+        connection, wire = self._socket(cursor)
+        self._open(Client(connection, wire, user, -1 if position is None else position, cursor=cursor))
+
+    def come_back(self, client: Client) -> None:
+        """A client is cut off and resumes from the newest cursor it has read."""
+        client.wire.drain()
+        self.take_in()
+        self.lose(client)
+        if client.cursor is None:
+            return
+        connection, wire = self._socket(client.cursor)
+        excused = client.excused or client.told > 0
+        again = Client(
+            connection, wire, client.user, client.since, cursor=client.cursor, came_back=True, excused=excused
+        )
+        again.got.update(client.got)
+        self._open(again)
+
+    def _socket(self, cursor: str | None) -> tuple[Connection, StrictWire]:
+        replica, wire = self.replica, StrictWire()
         connection = Connection("c", wire, resume=cursor)
         wire.connection, wire.hub = connection, replica.hub
         wire.on_congested = lambda: replica.sessions.paused(connection)
         wire.on_drained = lambda: replica.sessions.resumed(connection)
-        client = Client(connection, wire, user, -1 if position is None else position)
+        return connection, wire
+
+    def _open(self, client: Client) -> None:
         self.clients.append(client)
-        replica.sessions.opened(connection, token(user, exp=2_000_000_000))
+        self.replica.sessions.opened(client.connection, token(client.user, exp=2_000_000_000))
 
     def lose(self, client: Client) -> None:
         self.replica.sessions.lost(client.connection)
@@ -197,6 +224,7 @@ class SessionWorld:
             client.read = len(frames)
 
     def _take(self, client: Client, frame: dict[str, Any]) -> None:
+        client.cursor = frame.get("cursor", client.cursor)
         if frame["type"] == "connected" and client.since < 0:
             client.since = client.wire.begun[0]
         elif frame["type"] == "resync_required":
@@ -204,6 +232,8 @@ class SessionWorld:
             client.since = max(client.since, client.wire.begun[client.told])
         elif frame["type"] == "new_signal":
             position = int(frame["data"]["entry_price"])
+            if client.came_back and frame.get("replay") and position in client.got:
+                return
             client.got[position] = client.got.get(position, 0) + 1
 
     def check(self) -> None:
@@ -221,7 +251,7 @@ class SessionWorld:
             for entry in self.replica.log.entries[client.since :]:
                 if not entry.premium:
                     assert entry.position in client.got, f"standard signal {entry.position} of {head} is missing"
-                elif entry.position > stable and not client.told:
+                elif entry.position > stable and not client.told and not client.excused:
                     owed = tier is not Tier.STARTER
                     assert (entry.position in client.got) is owed, f"premium signal {entry.position}, owed: {owed}"
 
@@ -255,7 +285,7 @@ async def step(world: SessionWorld, chance: random.Random) -> None:  # noqa: C90
     elif kind < 0.54 or client is None:
         world.connect(chance.choice(USERS), chance.choice((None, None, 0, 2, 8, 30)))
     elif kind < 0.57:
-        world.lose(client)
+        chance.choice((world.lose, world.come_back))(client)
     elif kind < 0.63:
         world.set_tier(chance.choice(USERS), chance.choice(list(Tier)), arrives=chance.random() < 0.7)
     elif kind < 0.65:

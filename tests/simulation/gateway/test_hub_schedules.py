@@ -13,6 +13,7 @@ from tiercast_shared.contracts.signals import Feed
 SCHEDULES = 1500
 STEPS = 60
 FEEDS = tuple(Feed)
+FROZEN = (None, "here", "there")
 
 
 def play(seed: int) -> HubWorld:  # noqa: C901 - one branch per kind of step
@@ -37,6 +38,8 @@ def play(seed: int) -> HubWorld:  # noqa: C901 - one branch per kind of step
             world.attach(chance.choice(FEEDS), chance.choice(FILTERS), chance.randrange(-4, 3 + capacity), room)
         elif step < 0.76:
             world.change(client, chance.choice(FEEDS), chance.choice(FILTERS))
+        elif step < 0.79:
+            world.freeze(client, chance.choice(FROZEN))
         elif step < 0.84:
             world.clog(client, chance.choice((0, 50, 200)))
         elif step < 0.94:
@@ -104,6 +107,11 @@ class HubMachine(RuleBasedStateMachine):
     @rule(data=st.data(), feed=st.sampled_from(FEEDS), symbols=st.sampled_from(FILTERS))
     def change(self, data: st.DataObject, feed: Feed, symbols: frozenset[str] | None) -> None:
         self.world.change(self._someone(data), feed, symbols)
+
+    @precondition(lambda self: self.world.present)
+    @rule(data=st.data(), cursor=st.sampled_from(FROZEN))
+    def freeze(self, data: st.DataObject, cursor: str | None) -> None:
+        self.world.freeze(self._someone(data), cursor)
 
     @precondition(lambda self: self.world.present)
     @rule(data=st.data(), room=st.sampled_from((0, 50, 200)))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.gateway.doubles import EPOCH, NOW, Replica, say, session_revoked, tier_changed, token, wire
+from tests.unit.gateway.doubles import EPOCH, NOW, Replica, position_of, say, session_revoked, tier_changed, token, wire
 from tiercast_gateway.connection import Connection, Flow, State
 from tiercast_gateway.credentials import AUTH_SECONDS
 from tiercast_gateway.cursor import CursorCodec
@@ -455,6 +455,90 @@ def test_no_premium_signal_passes_between_the_end_of_the_lease_and_the_next_swee
     replica.publish_all("p")
 
     assert wire(connection).positions == [1]
+
+
+def lapse(replica: Replica) -> None:
+    replica.monotonic.advance(LEASE_SECONDS + 1)
+    replica.sessions.sweep()
+
+
+def restore(replica: Replica) -> None:
+    replica.tiers.beacon(EPOCH, replica.tiers.applied)
+    replica.sessions.sweep()
+    replica.turns.drain()
+
+
+@pytest.mark.parametrize("symbols", [None, frozenset({"AAPL"})])
+def test_cursors_stand_still_while_premium_is_withheld_and_move_on_after(
+    replica: Replica, symbols: frozenset[str] | None
+) -> None:
+    connection = replica.connect("alice", Tier.PRO, symbols=symbols)
+    replica.publish_all("sp")
+    lapse(replica)
+    replica.publish_all("spsp")
+    restore(replica)
+    replica.publish_all("ps")
+
+    down, up = wire(connection).of("tier_changed")
+    stood = replica.cursors.seal(EPOCH, 2)
+    assert (down["cursor"], up["cursor"]) == (stood, stood)
+    told = [(position_of(frame), replica.cursors.open(frame["cursor"]).position) for frame in wire(connection).signals]
+    assert told == [(1, 1), (2, 2), (3, 2), (5, 2), (4, 4), (6, 6), (7, 7), (8, 8)]
+
+
+def test_a_client_cut_off_while_premium_was_withheld_gets_it_when_it_comes_back(replica: Replica) -> None:
+    first = replica.connect("alice", Tier.PRO)
+    replica.publish_all("sp")
+    lapse(replica)
+    replica.publish_all("sps")
+    cursor = wire(first).signals[-1]["cursor"]
+    replica.sessions.lost(first)
+    restore(replica)
+
+    again = replica.connect("alice", Tier.PRO, resume=cursor)
+
+    assert wire(again).of("connected")[0]["recovered"] is True
+    assert [(position_of(frame), frame["replay"]) for frame in wire(again).signals] == [(3, True), (4, True), (5, True)]
+
+
+def test_a_client_that_comes_back_while_nothing_can_be_verified_keeps_its_place(replica: Replica) -> None:
+    first = replica.connect("alice", Tier.PRO)
+    replica.publish_all("ps")
+    cursor = wire(first).signals[0]["cursor"]
+    replica.sessions.lost(first)
+    lapse(replica)
+    second = replica.socket(resume=cursor)
+    replica.sessions.opened(second, token("alice"))
+    replica.sessions.tier_unknown("alice")
+    replica.publish_all("ps")
+
+    assert wire(second).positions == [2, 4]
+    assert {frame["cursor"] for frame in wire(second).signals} == {cursor}
+
+
+def test_a_starter_who_was_let_in_unverified_moves_on_as_soon_as_that_is_known(replica: Replica) -> None:
+    connection = replica.socket()
+    replica.sessions.opened(connection, token("bob"))
+    replica.sessions.tier_unknown("bob")
+    replica.publish_all("s")
+    replica.answer(bob=Tier.STARTER)
+    replica.publish_all("s")
+
+    assert [replica.cursors.open(frame["cursor"]).position for frame in wire(connection).signals] == [0, 2]
+
+
+def test_after_a_resync_in_the_dark_premium_is_owed_from_there_on(replica: Replica) -> None:
+    connection = replica.connect("alice", Tier.PRO)
+    replica.publish_all("sp")
+    lapse(replica)
+    replica.feed.begin("epoch-2", 2, replica.log.standard_before(3, 10))
+    replica.sessions.feed_loaded()
+    replica.publish_all("ps")
+    cursor = wire(connection).signals[-1]["cursor"]
+    restore(replica)
+
+    assert wire(connection).of("resync_required")[0]["cursor"] == cursor == replica.cursors.seal("epoch-2", 1)
+    assert wire(connection).positions == [1, 2, 4, 3]
 
 
 def test_a_revocation_closes_older_sockets_with_4500_and_newer_ones_stay(replica: Replica) -> None:

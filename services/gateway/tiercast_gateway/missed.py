@@ -56,9 +56,13 @@ class MissedSignals:
         """Up to `limit` signals of `feed` after log `position`.
 
         Raises:
-            Unavailable: they have left the rings, and the log cannot be read.
+            Unavailable: they are not in the rings, and the log cannot be read.
         """
         ring = self._feed.rings[feed]
+        if position > self._feed.head:
+            problem = await self._problem_ahead(position)
+            if problem is not None:
+                return Missed([], self._feed.head, problem)
         if position >= ring.floor:
             items = ring.after(position, self._feed.head, limit)
             return Missed(items, items[-1].entry.position if len(items) == limit else max(position, self._feed.head))
@@ -70,6 +74,13 @@ class MissedSignals:
         items = [self._item(feed, entry) for entry in page.entries]
         reached = page.entries[-1].position if len(page.entries) == limit else max(position, page.head)
         return Missed(items, reached)
+
+    async def _problem_ahead(self, position: int) -> str | None:
+        """A position that this replica has not come to yet is sound if the log has come to it."""
+        page = await self._log.after(position, 1)
+        if page.epoch != self._feed.epoch:
+            return "feed_recreated"
+        return "cursor_ahead" if position > max(page.head, self._feed.head) else None
 
     def _item(self, feed: Feed, entry: LogEntry) -> RingItem:
         seq = entry.position if feed is Feed.ALL else entry.standard_seq or 0

@@ -107,10 +107,19 @@ async def test_what_left_memory_is_read_from_the_log(service: Service) -> None:
 
 async def test_a_cursor_that_cannot_be_followed_whole_gives_the_newest_and_says_so(service: Service) -> None:
     service.replica.publish_all("sss")
-    for cursor in ("nonsense", service.replica.cursors.seal("epoch-0", 1)):
+    cursors = service.replica.cursors
+    for cursor in ("nonsense", cursors.seal("epoch-0", 1), cursors.seal(EPOCH, 4)):
         answer = await service.get(LATEST, "pro", after=cursor)
         assert positions(answer.json()) == [3, 2, 1]
         assert answer.headers["X-Tiercast-Resync"] == "true"
+
+
+async def test_a_cursor_of_a_replica_that_is_further_on_is_sound(service: Service) -> None:
+    service.replica.publish_all("sss")
+    cursor = service.replica.cursors.seal(EPOCH, service.replica.log.add().position)
+    answer = await service.get(LATEST, "pro", after=cursor)
+    assert (answer.json(), answer.headers["X-Tiercast-Cursor"]) == ([], cursor)
+    assert "X-Tiercast-Resync" not in answer.headers
 
 
 # -- latest ---------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ PROMISE = Row(
         ),
         Panel(
             "Delivered within 500 ms, by tier",
-            "The same for each tier. Good: 99.9 % or more for each. A single bad tier points at entitlement, all of them at the way.",
+            "The same for each tier. Good: 99.9 % or more for each. One bad tier points at entitlement, all of them at the way.",
             "percentunit",
             [Query(within("0.5", DELIVERY, "tier", window="$__range"), "{{tier}}")],
             kind="stat",
@@ -91,8 +91,8 @@ LATENCY = Row(
         ),
         Panel(
             "Where the time goes (mean)",
-            "Means of the hops, stacked: database (received to committed), publisher (to published), RabbitMQ (to consumed), hub and "
-            "sockets (to written). Good: each a few milliseconds. The one that grows is the one to look at.",
+            "Means of the hops, stacked: database (received to committed), publisher (to published), RabbitMQ (to consumed), hub "
+            "and sockets (to written). Good: each a few milliseconds. The one that grows is the one to look at.",
             "s",
             [Query(mean(HOPS, "hop", labels='{hop!="received_written"}'), "{{hop}}")],
             stacked=True,
@@ -106,8 +106,8 @@ LATENCY = Row(
         ),
         Panel(
             "All deliveries by duration",
-            "How deliveries spread over durations. Good: one dark band at the bottom. A second band above it is a replica, or a hop, "
-            "that differs.",
+            "How deliveries spread over durations. Good: one dark band at the bottom. A second band above it is a replica, or a "
+            "hop, that differs.",
             "s",
             [Query(f"sum by (le) (increase({DELIVERY}_bucket[$__rate_interval]))", "{{le}}")],
             kind="heatmap",

@@ -62,7 +62,8 @@ QUEUES = Row(
     [
         Panel(
             "signals.inbound",
-            "Ready: in the queue and taken by nobody. In flight: taken, not settled. Good: ready near 0, in flight below INGEST_PREFETCH.",
+            "Ready: in the queue and taken by nobody. In flight: taken, not settled. "
+            "Good: ready near 0, in flight below INGEST_PREFETCH.",
             "short",
             [
                 Query("max(tiercast_ingest_inbound_ready_messages)", "ready"),

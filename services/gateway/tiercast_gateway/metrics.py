@@ -4,7 +4,7 @@ import time
 from collections import Counter as Counting
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tiercast_gateway.connection import Flow, State
@@ -117,7 +117,7 @@ class StateCollector(Collector):
         rings = GaugeMetricFamily("tiercast_gateway_ring_signals", "Signals in memory.", labels=["feed"])
         for feed, ring in self._feed.rings.items():
             rings.add_metric([feed], len(ring))
-        lookups = GaugeMetricFamily(
+        lookups = CounterMetricFamily(
             "tiercast_gateway_tier_cache_lookups", "Questions to the tier cache so far.", labels=["result"]
         )
         lookups.add_metric(["hit"], self._tiers.hits)

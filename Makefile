@@ -58,9 +58,11 @@ lint: .venv/.installed ## Check style, types, imports and schemas
 	@$(BIN)/mypy --no-error-summary shared/schemas/generate.py
 	@$(BIN)/mypy --no-error-summary docs/verify_ledger.py
 	@$(BIN)/mypy --no-error-summary deploy/image/healthcheck.py
+	@$(BIN)/mypy --no-error-summary deploy/data-stores/broker_users.py deploy/k8s/generate.py
 	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 	@$(BIN)/python shared/schemas/generate.py --check
 	@$(BIN)/python -m docs.asyncapi.generate --check
+	@$(BIN)/python deploy/k8s/generate.py --check
 	@PYTHONPATH=deploy/monitoring $(BIN)/python -m tiercast_dashboards --check
 
 .PHONY: schemas
@@ -74,6 +76,14 @@ asyncapi: .venv/.installed ## Write the services' AsyncAPI documents from the co
 .PHONY: dashboards
 dashboards: .venv/.installed ## Write Grafana's dashboards from deploy/monitoring/tiercast_dashboards
 	@PYTHONPATH=deploy/monitoring $(BIN)/python -m tiercast_dashboards
+
+.PHONY: k8s
+k8s: .venv/.installed ## Write what Kubernetes needs from rules, dashboards and permissions
+	@$(BIN)/python deploy/k8s/generate.py
+
+.PHONY: deploy-check
+deploy-check: .venv/.installed ## Check images, compose file, manifests, rules, migrations, backups; a missing tool is an error
+	@DEPLOY_CHECK=1 $(BIN)/pytest tests/deploy $(ARGS)
 
 # Tests wait for processes more than they compute; a worker is a process with servers of its own and whole files to run.
 WORKERS ?= 3

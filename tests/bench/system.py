@@ -35,9 +35,10 @@ NO_LIMITS = {
             }
             for tier in ("starter", "pro", "elite")
         }
-    )
+    ),
+    "INGEST_PRODUCER_LIMIT": "1000000",
 }
-"""One machine plays all users here."""
+"""One machine plays all users and producers here."""
 
 
 def on_core(pid: int, core: int) -> None:
@@ -64,10 +65,11 @@ def system(
         cleanup.callback(host.delete)
         urls = {name: f"sqlite+aiosqlite:///{home}/{name}.db" for name in ("ingest", "tiers")}
         if database == "postgresql":
+            server = backends.breakable_postgres()  # durable, unlike the one that most tests share
             for name in urls:
-                made = backends.postgres().database()
-                cleanup.callback(made.drop)
-                urls[name] = made.url
+                database_name = f"{name}_{uuid4().hex[:8]}"
+                urls[name] = server.create_database(database_name)
+                cleanup.callback(server.drop_database, database_name)
         stack = Stack(
             home,
             amqp_url=host.url,

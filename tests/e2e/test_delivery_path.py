@@ -36,13 +36,15 @@ async def last_statements(url: str) -> list[tuple[int, object]]:
         await engine.dispose()
 
 
-async def publish_events(stack: Stack, after: int, template: dict[str, object], headers: dict[str, object]) -> None:
+async def publish_events(
+    stack: Stack, after: int, template: dict[str, object], headers: dict[str, object], count: int
+) -> None:
     """Publish the log's next entries as ingest would, which is frozen."""
     async with await aio_pika.connect(stack.amqp_url) as connection:
         channel = await connection.channel(publisher_confirms=True)
         exchange = await channel.get_exchange("signals.events")
         publishing = []
-        for seq in range(after + 1, after + 1 + SIGNALS):
+        for seq in range(after + 1, after + 1 + count):
             body = json.dumps({**template, "id": str(uuid4())}).encode()
             event = aio_pika.Message(
                 body,
@@ -81,7 +83,7 @@ async def test_a_thousand_signals_reach_two_hundred_sockets_while_every_owner_of
         stack.tiers.pause()
         try:
             before = [await last_statements(url) for url in (stack.ingest_database, stack.tiers_database)]
-            await publish_events(stack, page["head"], entry["data"], headers)
+            await publish_events(stack, page["head"], entry["data"], headers, SIGNALS)
             for client in clients:
                 await client.signals_received(1 + SIGNALS, within=150)
             after = [await last_statements(url) for url in (stack.ingest_database, stack.tiers_database)]

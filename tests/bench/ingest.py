@@ -1,0 +1,183 @@
+"""Signals a second that one core of ingest stores and publishes, over AMQP and HTTP, on PostgreSQL and SQLite.
+
+    python -m tests.bench.ingest [--signals 20000] [--repetitions 3] [--batches]
+
+Over AMQP the signals wait in the queue before ingest is let loose on them; over HTTP they come 500 at once, or one at a time over
+32 connections. The clock stops when the last one is committed and published with confirms. The figure is signals per second of
+ingest's CPU. The floor does the same one by one: each signal in a transaction of its own, published and confirmed before the
+next is looked at.
+"""
+
+import argparse
+import asyncio
+import os
+import sqlite3
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import asyncpg
+import httpx
+
+from tests.bench.figures import Figure, report
+from tests.bench.machine import cpu_seconds
+from tests.bench.system import SERVER_CORE, on_core, system
+from tests.bench.workspace import workspace
+from tests.support.producers import premium, publish_fast, standard
+from tests.support.stack import PRODUCER, Stack
+
+TARGET_PER_CORE, TARGET_RATIO = 3000.0, 5.0
+BULK, SINGLE_CONNECTIONS = 500, 32
+FLOOR_SIGNALS = 400
+
+
+def made(count: int) -> list[dict[str, object]]:
+    """Signals of both feeds."""
+    return [premium() if number % 3 == 0 else standard() for number in range(count)]
+
+
+async def published(stack: Stack, head: int, within: float = 300) -> None:
+    """Until the log is published up to `head`."""
+    deadline = time.monotonic() + within
+    async with httpx.AsyncClient(base_url=stack.ingest.url, headers={"X-Service-Key": stack.service_key}) as http:
+        while True:
+            text = (await http.get(stack.ingest.metrics_url)).text
+            if f'tiercast_log_published_entries_total{{log="signals"}} {float(head)}\n' in text:
+                return
+            if time.monotonic() > deadline:
+                lines = [line for line in text.splitlines() if line.startswith("tiercast_log")]
+                raise SystemExit(f"ingest does not come to {head}: {lines}")
+            await asyncio.sleep(0.05)
+
+
+async def over_amqp(stack: Stack, signals: list[dict[str, object]]) -> None:
+    """Publish all while ingest stands still, then let it go."""
+    stack.ingest.pause()
+    try:
+        await publish_fast(stack.amqp_url, signals, producer=PRODUCER)
+    finally:
+        stack.ingest.resume()
+
+
+async def in_bulk(stack: Stack, signals: list[dict[str, object]]) -> None:
+    """As a producer with many signals does."""
+    await stack.publish_all(signals)
+
+
+async def singly(stack: Stack, signals: list[dict[str, object]]) -> None:
+    """As many producers with one signal each do."""
+    waiting = iter(signals)
+
+    async def produce(http: httpx.AsyncClient) -> None:
+        for signal in waiting:
+            (await http.post("/api/v1/external-signals/sync/signal", json=signal)).raise_for_status()
+
+    async with stack.producer_http() as http:
+        await asyncio.gather(*(produce(http) for _ in range(SINGLE_CONNECTIONS)))
+
+
+WAYS = {"AMQP": (over_amqp, 1.0), "HTTP in bulk": (in_bulk, 1.0), "HTTP singly": (singly, 0.1)}
+"""How signals come in, and which share of them."""
+
+
+async def measure(stack: Stack, way: str, count: int, head: int) -> dict[str, float]:
+    """One run; the log ends at `head` before it."""
+    send, share = WAYS[way]
+    signals = made(round(count * share))
+    used, began = cpu_seconds(stack.ingest.pid), time.monotonic()
+    await send(stack, signals)
+    if way == "AMQP":
+        began = time.monotonic()
+    await published(stack, head + len(signals))
+    used, elapsed = cpu_seconds(stack.ingest.pid) - used, time.monotonic() - began
+    return {"signals": len(signals), "per_core_s": len(signals) / used, "per_s": len(signals) / elapsed}
+
+
+async def one_by_one(amqp_url: str, database: str, count: int) -> dict[str, float]:
+    """The floor: insert, commit, publish, confirm; then the next."""
+    body = b"x" * 600
+    used, began = time.process_time(), time.monotonic()
+    async with await aio_pika.connect(amqp_url) as connection:
+        channel = await connection.channel(publisher_confirms=True)
+        exchange = await channel.declare_exchange("bench.floor", aio_pika.ExchangeType.FANOUT, auto_delete=True)
+        queue = await channel.declare_queue(exclusive=True)
+        await queue.bind(exchange)
+        if database.startswith("postgresql"):
+            rows = await asyncpg.connect(database.replace("+asyncpg", ""))
+            await rows.execute("CREATE TABLE floor (seq BIGSERIAL PRIMARY KEY, body BYTEA)")
+            for _ in range(count):
+                await rows.execute("INSERT INTO floor (body) VALUES ($1)", body)
+                await exchange.publish(aio_pika.Message(body), "")
+            await rows.execute("DROP TABLE floor")
+            await rows.close()
+        else:
+            lite = sqlite3.connect(f"{database.removeprefix('sqlite+aiosqlite:///')}.floor", isolation_level=None)
+            lite.execute("PRAGMA journal_mode=WAL")
+            lite.execute("PRAGMA synchronous=FULL")
+            lite.execute("CREATE TABLE IF NOT EXISTS floor (seq INTEGER PRIMARY KEY, body BLOB)")
+            for _ in range(count):
+                lite.execute("INSERT INTO floor (body) VALUES (?)", (body,))
+                await exchange.publish(aio_pika.Message(body), "")
+            lite.close()
+    used, elapsed = time.process_time() - used, time.monotonic() - began
+    return {"signals": count, "per_core_s": count / used, "per_s": count / elapsed}
+
+
+async def run(options: argparse.Namespace, directory: Path, backends: Any) -> dict[str, Any]:
+    series: dict[str, Any] = {"runs": {}, "floors": {}, "batches": []}
+    for database in ("postgresql", "sqlite"):
+        with system(directory, backends, database=database) as stack:
+            on_core(stack.ingest.pid, SERVER_CORE)
+            head = 0
+            for _ in range(options.repetitions):
+                floor = await one_by_one(stack.amqp_url, stack.ingest_database, FLOOR_SIGNALS)
+                series["floors"].setdefault(database, []).append(floor)
+                for way in WAYS:
+                    found = await measure(stack, way, options.signals, head)
+                    head += int(found["signals"])
+                    series["runs"].setdefault(f"{way}, {database}", []).append(found)
+                    print(
+                        f"{way}, {database}: {found['per_core_s']:,.0f} per core-second, {found['per_s']:,.0f}/s",
+                        flush=True,
+                    )
+    if options.batches:
+        for size in (1, 5, 20, 100, 500):
+            with system(directory, backends, settings={"INGEST_MAX_BATCH": str(size)}) as stack:
+                on_core(stack.ingest.pid, SERVER_CORE)
+                found = await measure(stack, "AMQP", min(options.signals, 400 * size), 0)
+                series["batches"].append({"batch": size, **found})
+    return series
+
+
+def figures(series: dict[str, Any]) -> list[Figure]:
+    """Each way on each database; the floor is its throughput, as one by one it mostly waits."""
+    found = []
+    for name, runs in series["runs"].items():
+        floors = [floor["per_s"] for floor in series["floors"][name.split(", ")[1]]]
+        figure = Figure(f"ingest, {name}, per core", "/s", [run["per_core_s"] for run in runs])
+        through = Figure(f"ingest, {name}", "/s", [run["per_s"] for run in runs], None, "one by one", floors)
+        if name.startswith("AMQP"):
+            figure.row = through.row = 4
+            figure.target, figure.met = "≥ 3,000/s", figure.median >= TARGET_PER_CORE
+            through.target, through.met = "≥ 5 × one by one", (through.ratio or 0) >= TARGET_RATIO
+        found += [figure, through]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--signals", type=int, default=20_000)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--batches", action="store_true", help="throughput over sizes of batches too")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {1})
+    with ExitStack() as cleanup:
+        directory, backends = cleanup.enter_context(workspace())
+        series = asyncio.run(run(options, directory, backends))
+    report("ingest", figures(series), options=vars(options), series=series)
+
+
+if __name__ == "__main__":
+    main()

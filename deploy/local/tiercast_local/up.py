@@ -16,11 +16,12 @@ import httpx
 
 from tiercast_local import dev_env, env_file
 from tiercast_local.broker import Broker, find_broker
+from tiercast_local.dashboard import build_dashboard
 from tiercast_local.errors import LocalError, NotReady
 from tiercast_local.local_services import MIGRATED, SERVICES, LocalService, require_free_ports, url
 from tiercast_local.summary import summary
 from tiercast_local.supervisor import Program, Supervisor
-from tiercast_local.users import TIER_NAMES, make_token, set_tier
+from tiercast_local.users import OPS, TIER_NAMES, make_token, set_tier
 
 READY_WITHIN = 60.0  # seconds for all services together
 BROKER_CHECK = 0.5  # seconds between two looks at whether it lives
@@ -38,13 +39,14 @@ def up(environ: Mapping[str, str] = os.environ) -> None:
     with contextlib.suppress(KeyboardInterrupt), _only_one(data):
         require_free_ports({name: port for service in SERVICES for name, port in service.ports(environ).items()})
         _say("starting the broker and migrating the databases")
-        with ThreadPoolExecutor(1) as thread:
-            migrated = thread.submit(_migrate, dict(environ) | dev_env.in_use(environ, data, amqp_url=""))
+        with ThreadPoolExecutor(2) as threads:
+            built = threads.submit(_dashboard, environ)
+            migrated = threads.submit(_migrate, dict(environ) | dev_env.in_use(environ, data, amqp_url=""))
             previous = env_file.read(data / "dev.env").get("AMQP_URL")
             broker = find_broker(data, previous, environ)
         try:
             migrated.result()
-            _run_services(broker, data, environ)
+            _run_services(broker, data, dict(environ) | built.result())
         finally:
             _finish(broker)
     _say("stopped")
@@ -55,17 +57,18 @@ def _run_services(broker: Broker, data: Path, environ: Mapping[str, str]) -> Non
     env = _service_environment(environ, values)
     _say("starting the services")
     programs = [Program(service.name, [service.command, "serve"], env) for service in SERVICES]
-    asyncio.run(Supervisor(programs).run(_announce_and_watch(values, broker)))
+    dashboard = bool(env.get("GATEWAY_DASHBOARD_DIR"))
+    asyncio.run(Supervisor(programs).run(_announce_and_watch(values, broker, dashboard=dashboard)))
 
 
-async def _announce_and_watch(values: Mapping[str, str], broker: Broker) -> None:
+async def _announce_and_watch(values: Mapping[str, str], broker: Broker, *, dashboard: bool) -> None:
     """Wait until all services are ready, print the summary, and raise when the broker ends."""
     deadline = time.monotonic() + READY_WITHIN
     async with httpx.AsyncClient(verify=False, timeout=2) as http:
         for service in SERVICES:
             await _await_ready(http, service, url(service, values), deadline)
     tokens = await asyncio.to_thread(_tokens, values)
-    print(summary(values, broker, tokens), flush=True)
+    print(summary(values, broker, tokens, dashboard=dashboard), flush=True)
     while broker.running():  # noqa: ASYNC110 -- a process that ends sets no event of ours
         await asyncio.sleep(BROKER_CHECK)
     raise LocalError(f"the broker ended ({broker.description})")
@@ -84,10 +87,21 @@ async def _await_ready(http: httpx.AsyncClient, service: LocalService, address: 
 
 
 def _tokens(values: Mapping[str, str]) -> dict[str, str]:
-    """Return a token for one user of each tier, named like it."""
+    """Return a token for one user of each tier, named like it, and one for the operations page."""
     for tier in TIER_NAMES:
         set_tier(values, tier, tier, "make up")
-    return {tier: make_token(values, tier) for tier in TIER_NAMES}
+    return {tier: make_token(values, tier) for tier in TIER_NAMES} | {OPS: make_token(values, OPS, scope=OPS)}
+
+
+def _dashboard(environ: Mapping[str, str]) -> dict[str, str]:
+    """Build the dashboard and return the setting that serves it; without Node, say so and go on without."""
+    if environ.get("GATEWAY_DASHBOARD_DIR"):
+        return {}
+    try:
+        return {"GATEWAY_DASHBOARD_DIR": str(build_dashboard())}
+    except LocalError as error:
+        _say(f"going on without the dashboard: {error}")
+        return {}
 
 
 def _service_environment(environ: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:

@@ -12,11 +12,14 @@ from tiercast_local.errors import LocalError
 from tiercast_local.local_services import TIERS, url
 
 TIER_NAMES = ("starter", "pro", "elite")
+OPS = "ops"
+"""The scope, and here the user, that may see the operations page."""
+
 TOKEN_SECONDS = 12 * 3600
 
 
-def make_token(values: Mapping[str, str], user: str, now: float | None = None) -> str:
-    """Return a JWT (HS256) for `user`, valid for twelve hours."""
+def make_token(values: Mapping[str, str], user: str, now: float | None = None, *, scope: str | None = None) -> str:
+    """Return a JWT (HS256) for `user`, valid for twelve hours; with `scope`, for what that allows too."""
     issued = int(time.time() if now is None else now)
     claims = {
         "sub": user,
@@ -24,7 +27,7 @@ def make_token(values: Mapping[str, str], user: str, now: float | None = None) -
         "aud": values["GATEWAY_JWT_AUDIENCE"],
         "iat": issued,
         "exp": issued + TOKEN_SECONDS,
-    }
+    } | ({"scope": scope} if scope else {})
     return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(values["GATEWAY_JWT_SECRET"]))
 
 

@@ -1,0 +1,105 @@
+import {
+  type AutoscaleInfo,
+  createChart,
+  createSeriesMarkers,
+  type IChartApi,
+  type ISeriesApi,
+  type ISeriesMarkersPluginApi,
+  LineSeries,
+  type SeriesMarker,
+  type Time,
+  type UTCTimestamp,
+} from "lightweight-charts";
+import { useEffect, useRef } from "react";
+import type { Signal } from "../realtime/frames";
+import { price } from "./format";
+
+interface Drawn {
+  chart: IChartApi;
+  line: ISeriesApi<"Line">;
+  marks: ISeriesMarkersPluginApi<Time>;
+}
+
+/** The entry prices of one symbol's signals over time, each marked as what it was. `signals` are oldest first. */
+export default function SymbolChart({ symbol, signals }: { symbol: string; signals: readonly Signal[] }) {
+  const place = useRef<HTMLDivElement>(null);
+  const drawn = useRef<Drawn | null>(null);
+
+  useEffect(() => {
+    if (place.current === null) return;
+    drawn.current = draw(place.current);
+    const repaint = () => drawn.current !== null && paint(drawn.current);
+    const themes = new MutationObserver(repaint);
+    themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    return () => {
+      themes.disconnect();
+      drawn.current?.chart.remove();
+      drawn.current = null;
+    };
+  }, []);
+
+  useEffect(() => {
+    if (drawn.current === null) return;
+    const { line, marks, chart } = drawn.current;
+    const points = onePerSecond(signals);
+    line.setData(points.map(([time, signal]) => ({ time, value: signal.entry_price })));
+    marks.setMarkers(points.map(([time, signal]) => mark(time, signal)));
+    chart.timeScale().fitContent();
+  }, [signals]);
+
+  const last = signals.at(-1);
+  const words =
+    last === undefined
+      ? "no signals"
+      : `${signals.length} signals, the last ${last.action} at ${price(last.entry_price)}`;
+  return <div className="chart" ref={place} role="img" aria-label={`Entry prices of ${symbol}: ${words}`} />;
+}
+
+function draw(place: HTMLElement): Drawn {
+  const chart = createChart(place, {
+    autoSize: true,
+    handleScroll: false,
+    handleScale: false,
+    timeScale: { timeVisible: true, secondsVisible: false, borderVisible: false },
+    rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.18, bottom: 0.18 } },
+    layout: { attributionLogo: false }, // it would need inline styles; the page names it in words
+  });
+  const line = chart.addSeries(LineSeries, {
+    lineWidth: 2,
+    priceLineVisible: false,
+    autoscaleInfoProvider: (original: () => AutoscaleInfo | null) => original(),
+  });
+  const made = { chart, line, marks: createSeriesMarkers(line, []) };
+  paint(made);
+  return made;
+}
+
+function paint({ chart, line }: Drawn): void {
+  chart.applyOptions({
+    layout: { background: { color: "transparent" }, textColor: colour("--muted"), fontFamily: "inherit", fontSize: 11 },
+    grid: { vertLines: { visible: false }, horzLines: { color: colour("--line") } },
+  });
+  line.applyOptions({ color: colour("--accent") });
+}
+
+function colour(name: string): string {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
+
+/** A chart has one point a second: the last one counts. */
+function onePerSecond(signals: readonly Signal[]): Array<[UTCTimestamp, Signal]> {
+  const points = new Map<number, Signal>();
+  for (const signal of signals) points.set(Math.floor(signal.server_timestamp), signal);
+  return [...points].map(([time, signal]) => [time as UTCTimestamp, signal]);
+}
+
+function mark(time: UTCTimestamp, { action }: Signal): SeriesMarker<Time> {
+  return action === "BUY"
+    ? { time, position: "belowBar", shape: "arrowUp", color: colour("--buy") }
+    : { time, position: "aboveBar", shape: "arrowDown", color: colour("--sell") };
+}

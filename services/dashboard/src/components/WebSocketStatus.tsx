@@ -1,0 +1,87 @@
+import { useId, useState } from "react";
+import { useNow } from "../hooks/useNow";
+import { useWebSocket } from "../hooks/useWebSocket";
+import type { Snapshot } from "../realtime/client";
+import { age, milliseconds } from "./format";
+import { Live, Offline, Waiting } from "./icons";
+
+export type Standing = "Live" | "Connecting" | "Offline";
+
+/** Attempts after the first failure belong to being offline: a label that flickers calms nobody. */
+export function standing({ state, attempt }: Pick<Snapshot, "state" | "attempt">): Standing {
+  if (state === "open") return "Live";
+  return state === "idle" || (state === "connecting" && attempt < 1) ? "Connecting" : "Offline";
+}
+
+const ICONS = { Live, Connecting: Waiting, Offline };
+
+interface Props {
+  isPolling: boolean;
+  /** Milliseconds between two polls while the socket is down. */
+  pollEvery: number;
+}
+
+/** How signals reach this page, in one word; the rest on hover and on keyboard focus. */
+export function WebSocketStatus({ isPolling, pollEvery }: Props) {
+  const [shown, setShown] = useState(false);
+  const socket = useWebSocket();
+  const label = standing(socket);
+  const Icon = ICONS[label];
+  const panel = useId();
+  const hide = () => setShown(false);
+  const show = () => setShown(true);
+  const late = label === "Live" && socket.stale;
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: hovering is a second way to what focus shows
+    <div className="status" onMouseEnter={show} onMouseLeave={hide}>
+      <button
+        type="button"
+        className={`pill status-${late ? "Late" : label}`}
+        aria-describedby={panel}
+        aria-label={`Connection: ${label}${late ? ", but no news from the source" : ""}`}
+        onFocus={show}
+        onBlur={hide}
+        onKeyDown={(event) => event.key === "Escape" && hide()}
+        data-testid="status"
+      >
+        <Icon />
+        <span>{label}</span>
+      </button>
+      <div className="popover" id={panel} role="tooltip" hidden={!shown}>
+        <Details pollEvery={isPolling ? pollEvery : null} label={label} running={shown} />
+      </div>
+    </div>
+  );
+}
+
+function Details({ pollEvery, label, running }: { pollEvery: number | null; label: Standing; running: boolean }) {
+  const { client, latencyMs, retryAt, state, problem, stale } = useWebSocket();
+  const now = useNow(250, running);
+  const { lastSignalAt } = client;
+  const transport =
+    label === "Live" ? "WebSocket" : pollEvery === null ? "None" : `Polling every ${Math.round(pollEvery / 1000)} s`;
+  const rows: Array<[string, string]> = [
+    ["Transport", transport],
+    ["Latency", label === "Live" ? `${milliseconds(latencyMs)} there and back` : "–"],
+    ["Last signal", lastSignalAt === null ? "None since this page was opened" : `${ago((now - lastSignalAt) / 1000)}`],
+  ];
+  if (retryAt !== null) rows.push(["Reconnecting", `In ${Math.max(0, Math.ceil((retryAt - now) / 1000))} s`]);
+  else if (state === "connecting") rows.push(["Reconnecting", "Now"]);
+  if (problem !== null) rows.push(["Reason", problem.text]);
+  if (stale) rows.push(["Source", "Silent: the newest signals may be missing"]);
+  return (
+    <dl className="facts">
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function ago(seconds: number): string {
+  const text = age(seconds);
+  return text === "now" ? "Just now" : `${text} ago`;
+}

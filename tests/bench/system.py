@@ -85,9 +85,11 @@ def system(
         yield stack
 
 
-def client_urls(stack: Stack, sockets: int, *, gateway: Service | None = None, query: str = "") -> list[str]:
-    """An address with an ELITE user's token for each socket; ten sockets share a user."""
-    users = [f"bench-{number}" for number in range(-(-sockets // SOCKETS_PER_USER))]
+def client_urls(
+    stack: Stack, sockets: int, *, gateway: Service | None = None, users: int | None = None, query: str = ""
+) -> list[str]:
+    """An address with an ELITE user's token for each socket; ten sockets share a user unless told how many users there are."""
+    names = [f"bench-{number}" for number in range(users or -(-sockets // SOCKETS_PER_USER))]
     with httpx.Client(base_url=stack.tiers.url, headers={"X-Admin-Key": stack.admin_key}, timeout=30) as http:
 
         def raise_tier(user: str) -> None:
@@ -95,10 +97,10 @@ def client_urls(stack: Stack, sockets: int, *, gateway: Service | None = None, q
             http.put(f"/api/v1/users/{user}/tier", json=body).raise_for_status()
 
         with ThreadPoolExecutor(16) as threads:
-            list(threads.map(raise_tier, users))
-    tokens = [stack.token(user) for user in users]
+            list(threads.map(raise_tier, names))
+    tokens = [stack.token(user) for user in names]
     base = (gateway or stack.gateway).url.replace("http://", "ws://")
-    return [f"{base}/ws/signals?token={tokens[number % len(users)]}{query}" for number in range(sockets)]
+    return [f"{base}/ws/signals?token={tokens[number % len(names)]}{query}" for number in range(sockets)]
 
 
 def load(

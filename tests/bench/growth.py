@@ -1,0 +1,216 @@
+"""What a delivery, a page of the log and a start cost as everything grows.
+
+    python -m tests.bench.growth [--only connections,filters,users,ring,log]
+
+Connections 100 to 8,000 at one number of deliveries a second; distinct symbol filters 1 to 5,000, where each signal is for one
+of them; users behind a fixed number of connections; the ring 1,000 to 100,000 signals; the log 1,000 to 2,000,000 rows, read in
+pages at its start, middle and end, and a gateway's start on it.
+"""
+
+import argparse
+import asyncio
+import statistics
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.bench.crowd import Crowd
+from tests.bench.figures import Figure, report
+from tests.bench.machine import cpu_seconds
+from tests.bench.system import client_urls, load, result_of, submitting, system
+from tests.bench.workspace import workspace
+from tests.support.backends import Backends
+from tests.support.producers import standard
+from tests.support.stack import Stack
+
+DELIVERIES_PER_S = 16_000
+CONNECTIONS, FILTERS = (100, 1000, 4000, 8000), (1, 100, 1000, 5000)
+USERS, USER_SOCKETS = (1, 100, 2000), 2000
+RINGS, LOGS = (1_000, 10_000, 100_000), (1_000, 100_000, 2_000_000)
+PAGE, READS = 1000, 7
+COPIED = (
+    *("body", "chain", "correlation_id", "received_at", "committed_at", "standard_chain"),
+    *("feed", "symbol", "producer", "fingerprint", "hashed_text"),
+)
+"""Columns that a longer log may repeat."""
+
+FLAT = 1.2
+
+
+def cost(stack: Stack, urls: list[str], directory: Path, seconds: float, *, signals: float, symbols: int = 1) -> float:
+    """Microseconds of the gateway's CPU per delivery."""
+    with submitting(stack, signals, symbols=symbols, bulk=max(1, round(signals / 50))):
+        client = load(urls, directory, seconds)
+        time.sleep(1)
+        used = cpu_seconds(stack.gateway.pid)
+        time.sleep(seconds)
+        used = cpu_seconds(stack.gateway.pid) - used
+        found = result_of(client)
+    return used * 1e6 / max(1.0, found["deliveries_per_s"] * seconds)
+
+
+def connections(directory: Path, backends: Backends, seconds: float) -> dict[str, float]:
+    """Cost per delivery over connections, at one rate of deliveries."""
+    found = {}
+    for count in CONNECTIONS:
+        with system(directory, backends) as stack:
+            urls = client_urls(stack, count)
+            found[str(count)] = cost(stack, urls, directory, seconds, signals=DELIVERIES_PER_S / count)
+    return found
+
+
+def users(directory: Path, backends: Backends, seconds: float) -> dict[str, float]:
+    """Cost per delivery over users, behind as many connections."""
+    found = {}
+    for count in USERS:
+        with system(directory, backends) as stack:
+            urls = client_urls(stack, USER_SOCKETS, users=count)
+            found[str(count)] = cost(stack, urls, directory, seconds, signals=DELIVERIES_PER_S / USER_SOCKETS)
+    return found
+
+
+def filters(directory: Path, backends: Backends, seconds: float) -> dict[str, float]:
+    """Microseconds of CPU per signal over distinct filters: five thousand sockets, each signal for those of one filter."""
+    found = {}
+    for count in FILTERS:
+        with system(directory, backends) as stack:
+            plain = client_urls(stack, FILTERS[-1])
+            urls = [f"{url}&symbols=S{number % count}" for number, url in enumerate(plain)]
+            rate = min(200.0, DELIVERIES_PER_S * count / FILTERS[-1])
+            found[str(count)] = cost(stack, urls, directory, seconds, signals=rate, symbols=count)
+    return found
+
+
+async def lengthen(stack: Stack, rows: int) -> None:
+    """Make the log at least so long, by copying its entries inside the database; chains are not kept, nobody verifies them here."""
+    engine = create_async_engine(stack.ingest_database)
+    columns = ", ".join(COPIED)
+    async with engine.begin() as connection:
+        head = (await connection.execute(text("select seq from signal_log_head"))).scalar_one()
+        while head < rows:
+            step = min(head, rows - head)
+            copy = (
+                f"insert into signal_log (seq, standard_seq, id, signal_id, {columns}) "
+                f"select seq + {head}, standard_seq + {head}, id || '-{head}', signal_id || '-{head}', {columns} "
+                f"from signal_log where seq <= {step}"
+            )
+            await connection.execute(text(copy))
+            head += step
+        await connection.execute(text(f"update signal_log_head set seq = {head}, standard_seq = {head}"))
+        await connection.execute(text(f"update signal_log_publisher set published = {head}"))
+    async with engine.connect() as connection:
+        await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("analyze"))
+    await engine.dispose()
+
+
+def restarted_on(stack: Stack, rows: int) -> float:
+    """Restart everything on a log of so many rows; returns seconds from a gateway's start to its being ready."""
+    stack.gateway.kill()
+    stack.ingest.stop()
+    asyncio.run(lengthen(stack, rows))
+    stack.ingest.start()
+    began = time.monotonic()
+    stack.gateway.start()
+    return time.monotonic() - began
+
+
+def first_signals(stack: Stack, count: int = 1000) -> None:
+    """What the longer logs are copied from."""
+    asyncio.run(stack.publish_all([standard() for _ in range(count)]))
+
+
+def log(directory: Path, backends: Backends, _seconds: float) -> dict[str, dict[str, float]]:
+    """Milliseconds of a page at the start, middle and end of the log, and seconds of a gateway's start."""
+    found: dict[str, dict[str, float]] = {}
+    with system(directory, backends, database="postgresql") as stack:
+        first_signals(stack)
+        for rows in LOGS:
+            start = restarted_on(stack, rows)
+            with httpx.Client(base_url=stack.ingest.url, headers={"X-Service-Key": stack.service_key}) as http:
+                pages = {}
+                for name, after in {"start": 0, "middle": rows // 2 - PAGE, "end": rows - PAGE}.items():
+                    times = []
+                    for _ in range(READS):
+                        began = time.perf_counter()
+                        page = http.get("/api/v1/log", params={"after": max(0, after), "limit": PAGE}, timeout=60)
+                        times.append((time.perf_counter() - began) * 1000)
+                        assert len(page.raise_for_status().json()["entries"]) == PAGE
+                    pages[f"{name}_ms"] = statistics.median(times)
+            found[str(rows)] = {**pages, "gateway_start_s": start}
+    return found
+
+
+def ring(directory: Path, backends: Backends, _seconds: float) -> dict[str, dict[str, float]]:
+    """Seconds of a gateway's start with rings of so many signals, and milliseconds until one client is told `connected`."""
+    found = {}
+    for capacity in RINGS:
+        settings = {"GATEWAY_RING_CAPACITY": str(capacity)}
+        with system(directory, backends, database="postgresql", settings=settings) as stack:
+            first_signals(stack)
+            start = restarted_on(stack, capacity)
+            url = client_urls(stack, 1)[0]
+            times = []
+            for _ in range(READS):
+                crowd, began = Crowd(), time.perf_counter()
+                crowd.connect([url])
+                times.append((time.perf_counter() - began) * 1000)
+                crowd.close()
+            found[str(capacity)] = {"gateway_start_s": start, "connect_ms": statistics.median(times)}
+    return found
+
+
+PARTS = {"connections": connections, "users": users, "filters": filters, "ring": ring, "log": log}
+
+
+def flatness(name: str, curve: dict[str, float], unit: str, base: str | None = None) -> Figure:
+    """The last point beside an earlier one."""
+    first, last = base or next(iter(curve)), next(reversed(curve))
+    figure = Figure(
+        f"{name}: {last} beside {first}", unit, [curve[last]], 8, f"at {first}", [curve[first]], "within 20 %"
+    )
+    figure.met = (figure.ratio or 0) <= FLAT
+    return figure
+
+
+def figures(found: dict[str, Any]) -> list[Figure]:
+    """Each curve's end beside its beginning."""
+    result = []
+    if "connections" in found:
+        result.append(flatness("CPU per delivery, connections", found["connections"], "µs", "1000"))
+    if "users" in found:
+        result.append(flatness("CPU per delivery, users", found["users"], "µs"))
+    if "filters" in found:
+        result.append(flatness("CPU per delivery, distinct filters", found["filters"], "µs", "100"))
+    if "log" in found:
+        for place in ("start_ms", "end_ms"):
+            curve = {rows: at[place] for rows, at in found["log"].items()}
+            result.append(flatness(f"page of the log, {place.removesuffix('_ms')}", curve, "ms"))
+        starts = {rows: at["gateway_start_s"] for rows, at in found["log"].items()}
+        result.append(flatness("start of a gateway on the log", starts, "s", str(LOGS[1])))
+    if "ring" in found:
+        connects = {size: at["connect_ms"] for size, at in found["ring"].items()}
+        result.append(flatness("connecting, size of the ring", connects, "ms"))
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--seconds", type=float, default=6)
+    options = parser.parse_args()
+    found: dict[str, Any] = {}
+    with ExitStack() as cleanup:
+        directory, backends = cleanup.enter_context(workspace())
+        for name in options.only.split(","):
+            found[name] = PARTS[name](directory, backends, options.seconds)
+            print(name, found[name], flush=True)
+    report("growth", figures(found), options=vars(options), series=found)
+
+
+if __name__ == "__main__":
+    main()

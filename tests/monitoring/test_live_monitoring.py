@@ -18,6 +18,7 @@ from tests.support.prometheus import MONITORING, RULES, Prometheus
 from tests.support.stack import Stack
 from tests.support.stack_factory import StackFactory
 
+RUNBOOK_TEXT = (MONITORING.parents[1] / "docs" / "runbook.md").read_text()
 PANELS = {
     f"{path.stem}: {panel['title']}: {target['refId']}": target["expr"]
     for path in sorted((MONITORING / "dashboards").glob("*.json"))
@@ -26,6 +27,12 @@ PANELS = {
 }
 VARIABLES = {"$__rate_interval": "20s", "$__range": "1m", "$job": ".+"}
 """What Grafana puts in; intervals as for the scrapes of this test, one a second."""
+
+RUNBOOK = [
+    line
+    for block in re.findall(r"^```promql\n(.*?)^```", RUNBOOK_TEXT, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]
 
 OWN_NAME = re.compile(r"\b(?:tiercast|process|python)_[a-z_]+")
 
@@ -127,6 +134,14 @@ def test_every_metric_that_a_rule_or_panel_names_is_there(prometheus: Prometheus
     named = {name for expression in [*rules, *PANELS.values()] for name in OWN_NAME.findall(expression)}
     assert len(named) > 30
     assert named - known - {"tiercast_"} == set()
+
+
+@pytest.mark.parametrize("expression", RUNBOOK)
+def test_every_query_of_the_runbook_is_understood_and_names_what_is_there(prometheus: Prometheus, expression: str):
+    prometheus.query(expression)
+    named = set(OWN_NAME.findall(expression)) | set(re.findall(r"\bup\b", expression))
+    assert named, expression
+    assert named - prometheus.until(prometheus.names) == set()
 
 
 async def test_a_frozen_ingest_is_told_by_alerts_that_end_when_it_goes_on(system: Stack, prometheus: Prometheus):

@@ -41,6 +41,7 @@ def load_settings(settings: type[Settings]) -> Settings:
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"])
-            why = "is not set" if problem["type"] == "missing" else f"is invalid: {problem['msg']}"
-            sys.stderr.write(f"configuration error: {name} {why}\n")
+            message = problem["msg"].removeprefix("Value error, ")
+            why = f"{name} is not set" if problem["type"] == "missing" else f"{name} is invalid: {message}"
+            sys.stderr.write(f"configuration error: {why if name else message}\n")  # several fields have no one name
         raise SystemExit(EX_CONFIG) from None

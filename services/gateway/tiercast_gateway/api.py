@@ -15,7 +15,7 @@ from tiercast_shared.contracts.signals import Signal
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.web import Problem
 
-PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
 """Answers differ from caller to caller: a cache may keep them for this caller only, and must ask again each time."""
 
 JSON = "application/json"

@@ -6,12 +6,14 @@ import socket
 import time
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.middleware.cors import CORSMiddleware
 
 from tiercast_gateway.api import signals_router
-from tiercast_gateway.auth import TokenVerifier
+from tiercast_gateway.auth import Identity
 from tiercast_gateway.callers import caller_dependency
 from tiercast_gateway.clients import IngestClient, TiersClient
 from tiercast_gateway.consumers import EventConsumer
@@ -36,6 +38,8 @@ from tiercast_gateway.stats import stats_router
 from tiercast_gateway.streams import Streams
 from tiercast_gateway.tier_cache import KnownTier, TierCache
 from tiercast_gateway.tier_sync import TierSync
+from tiercast_gateway.token_api import token_router
+from tiercast_gateway.trust import Trust
 from tiercast_gateway.upstream import Upstream
 from tiercast_gateway.upstream_metrics import UpstreamCollector
 from tiercast_shared.contracts.signals import Feed
@@ -46,6 +50,15 @@ from tiercast_shared.serving import background, listening_socket, server_config
 from tiercast_shared.web import install_error_handlers
 
 VERSION = version("tiercast-gateway")
+
+CORS: dict[str, Any] = {
+    "allow_credentials": True,
+    "allow_methods": ["GET", "POST"],
+    "allow_headers": ["Authorization", "If-None-Match", "Last-Event-ID"],
+    "expose_headers": ["ETag", "Retry-After", "X-Tiercast-Cursor", "X-Tiercast-More", "X-Tiercast-Resync"],
+    "max_age": 600,
+}
+"""What pages of allowed origins may do when the gateway is another origin than theirs."""
 
 log = get_logger()
 
@@ -61,12 +74,7 @@ class Gateway:
         service_key = settings.service_key.get_secret_value()
         self.ingest = IngestClient(settings.ingest_url, service_key)
         self.tiers_service = TiersClient(settings.tiers_url, service_key)
-        self.verifier = TokenVerifier(
-            settings.jwt_secret.get_secret_value(),
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
-            user_claim=settings.user_claim,
-        )
+        self.trust = Trust(settings)
         cursors = CursorCodec(service_key)
         self.feed = SignalFeed(cursors, self._applied, capacity=settings.ring_capacity)
         self.hub = Hub(
@@ -90,7 +98,8 @@ class Gateway:
             tiers=self.tiers,
             missed=self.missed,
             refill_needed=lambda: self.refill.needed(),  # noqa: PLW0108 - made below
-            verify=self.verifier.verify,
+            verify=self.trust.verifier.verify,
+            keys=self.trust.keys,
             look_up=self.tier_sync.look_up,
             entitlements=settings.entitlements,
             heartbeat_seconds=settings.heartbeat_seconds,
@@ -126,6 +135,8 @@ class Gateway:
         checks.add("consumer", self.consumer.problem)
         checks.add("signal_feed", self.refill.problem)
         checks.add("tiers", self.tier_sync.problem)
+        if self.trust.keys is not None:
+            checks.add("keys", self.trust.keys.never_read)
         return checks
 
     def api(self, checks: ReadinessChecks) -> FastAPI:
@@ -138,13 +149,16 @@ class Gateway:
         install_error_handlers(app, challenge="Bearer")
         app.include_router(health_router(checks))
         app.include_router(stats_router(self.sessions))
-        caller = caller_dependency(self.verifier.verify, self.tiers, self.tier_sync, self.settings.entitlements)
+        caller = caller_dependency(self.trust.credential, self.tiers, self.tier_sync, self.settings.entitlements)
         history = History(self.feed, self.missed, self._feed_now, self.tiers.trusted)
         app.include_router(signals_router(history, self.streams, caller))
         app.include_router(ledger_router(self.ingest, self._feed_now, caller))
+        audience, origins = self.settings.jwt_audience, self.settings.allowed_origins
+        app.include_router(token_router(self.trust.exchange(self._revoked), audience=audience, allowed_origins=origins))
         if self.settings.dashboard_dir is not None:
             app.router.default = Dashboard(self.settings.dashboard_dir, app.router.default)
         self.metrics.http.install(app)
+        app.add_middleware(CORSMiddleware, allow_origins=sorted(origins), **CORS)
         return app
 
     async def run(self) -> None:
@@ -164,6 +178,7 @@ class Gateway:
             stack.enter_context(metrics_server(self.registry, host=settings.host, port=settings.metrics_port))
             stack.push_async_callback(self.ingest.close)
             stack.push_async_callback(self.tiers_service.close)
+            stack.push_async_callback(self.trust.close)
             await stack.enter_async_context(
                 background(
                     self.consumer.run,
@@ -171,6 +186,7 @@ class Gateway:
                     self.tier_sync.run,
                     self.upstream.watch,
                     self.sessions.backfill.run,
+                    *(keys.run for keys in self.trust.fetched),
                     lambda: sweep(self.sessions, self.streams),
                     lambda: heartbeat(self.sessions),
                 )
@@ -179,6 +195,10 @@ class Gateway:
             log.info("gateway starting", port=settings.port, metrics_port=settings.metrics_port, replica=self.replica)
             await DrainingServer(config, self.drain).serve(sockets=[listener])
             log.info("gateway stopped", replica=self.replica)
+
+    async def _revoked(self, identity: Identity) -> bool:
+        await self.tier_sync.resolve(identity.user_id)
+        return self.tiers.revoked(identity.user_id, identity.issued_at)
 
     def _feed_now(self, user_id: str) -> Feed:
         return self.settings.entitlements[self.tiers.tier_of(user_id)].feed

@@ -75,6 +75,7 @@ class Connection:
         "audience",
         "connected_at",
         "expires_at",
+        "expiry_told",
         "feed",
         "flow",
         "frozen",
@@ -112,6 +113,8 @@ class Connection:
         self.issued_at = 0.0
         self.expires_at = float("inf")
         """When its token ends, Unix seconds."""
+        self.expiry_told = False
+        """Whether it was told that its token is about to end."""
         self.connected_at = 0.0
         self.strikes = 0
         """Messages that were not understood."""

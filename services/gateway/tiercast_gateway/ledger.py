@@ -21,7 +21,7 @@ from tiercast_shared.errors import Rejected
 from tiercast_shared.web import Problem
 
 NDJSON = "application/x-ndjson"
-PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
 
 
 class Proof(BaseModel):

@@ -18,6 +18,7 @@ from tiercast_gateway.frames import encode
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.registry import Registry
+from tiercast_gateway.renewal import Renewable
 from tiercast_gateway.tier_cache import KnownTier, TierCache
 from tiercast_gateway.tier_moves import TierMoves
 from tiercast_shared.contracts.close_codes import CloseCode
@@ -42,6 +43,7 @@ class Sessions:
         missed: MissedSignals,
         entitlements: Entitlements,
         refill_needed: Callable[[], None] = lambda: None,
+        keys: Renewable | None = None,
         clock: Callable[[], float] = time.time,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
@@ -56,7 +58,12 @@ class Sessions:
         self._delivery = Delivery(hub, feed, missed, self.registry, refill_needed=refill_needed, clock=clock)
         self._moves = TierMoves(self.registry, hub, self._delivery, tiers=tiers, entitlements=entitlements)
         self._credentials = Credentials(
-            self.registry, tiers, verify=verify, on_identified=self._identified, clock=clock
+            self.registry,
+            tiers,
+            verify=verify,
+            keys=keys,
+            on_identified=self._identified,
+            clock=clock,
         )
         self._dialogue = Dialogue(self.registry, hub, feed, self._credentials, clock=clock)
         self.backfill = self._delivery.backfill

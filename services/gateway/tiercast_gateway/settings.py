@@ -1,16 +1,14 @@
 """The gateway's configuration: one environment variable per field."""
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import NoDecode
+from pydantic import AliasChoices, Field, SecretStr
 
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS, Entitlements
-from tiercast_shared.settings import ServiceSettings
+from tiercast_gateway.identity_settings import IdentitySettings
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(IdentitySettings):
     """What the gateway reads from its environment."""
 
     amqp_url: SecretStr = Field(validation_alias=AliasChoices("GATEWAY_AMQP_URL", "AMQP_URL"), description="RabbitMQ.")
@@ -18,19 +16,6 @@ class GatewaySettings(ServiceSettings):
     metrics_port: int = Field(9100, alias="GATEWAY_METRICS_PORT", ge=1, le=65535, description="`/metrics`.")
     ingest_url: str = Field("http://127.0.0.1:8001", alias="INGEST_URL", description="Where ingest's log API is.")
     tiers_url: str = Field("http://127.0.0.1:8002", alias="TIERS_URL", description="Where the tiers service is.")
-    jwt_secret: SecretStr = Field(
-        alias="GATEWAY_JWT_SECRET", min_length=32, description="Secret of HS256 tokens, at least 32 bytes."
-    )
-    jwt_issuer: str | None = Field(
-        None, alias="GATEWAY_JWT_ISSUER", description="Demanded `iss`; unchecked when unset."
-    )
-    jwt_audience: str | None = Field(
-        None, alias="GATEWAY_JWT_AUDIENCE", description="Demanded `aud`; unchecked when unset."
-    )
-    user_claim: str = Field("sub", alias="GATEWAY_USER_CLAIM", description="Claim that names the user.")
-    allowed_origins: Annotated[frozenset[str], NoDecode] = Field(
-        frozenset(), alias="GATEWAY_ALLOWED_ORIGINS", description="Origins, comma-separated, whose pages may connect."
-    )
     dashboard_dir: Path | None = Field(
         None, alias="GATEWAY_DASHBOARD_DIR", description="The built dashboard, served at `/`; none when unset."
     )
@@ -54,8 +39,3 @@ class GatewaySettings(ServiceSettings):
     heartbeat_seconds: float = Field(
         25.0, alias="GATEWAY_HEARTBEAT_SECONDS", gt=0, description="Between two pings to a client."
     )
-
-    @field_validator("allowed_origins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return frozenset(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value

@@ -27,6 +27,7 @@ from tiercast_gateway.hub import Hub
 from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.ring import LogEntry
 from tiercast_gateway.sessions import Sessions
+from tiercast_gateway.signatures import OwnKeys
 from tiercast_gateway.stats import stats_router
 from tiercast_gateway.tier_cache import TierCache
 from tiercast_shared.contracts.tiers import Tier, TierLookup, TierState
@@ -82,7 +83,7 @@ class EdgeServer:
             feed=self.feed,
             tiers=self.tiers,
             missed=MissedSignals(LogClient(self.log), self.feed, cursors),
-            verify=TokenVerifier(SECRET, issuer=ISSUER, audience=AUDIENCE).verify,
+            verify=TokenVerifier([OwnKeys(secret=SECRET)], issuer=ISSUER, audience=AUDIENCE).verify,
             look_up=self._look_up,
             entitlements=DEFAULT_ENTITLEMENTS,
         )

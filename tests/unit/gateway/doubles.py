@@ -23,6 +23,7 @@ from tiercast_gateway.hub import Hub
 from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.ring import LogEntry
 from tiercast_gateway.sessions import Sessions
+from tiercast_gateway.signatures import OwnKeys
 from tiercast_gateway.tier_cache import TierCache
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.contracts.tiers import SessionRevoked, Tier, TierChanged, TierLookup, TierState
@@ -282,7 +283,7 @@ def token(user: str = "alice", *, key: str = SECRET, header: Mapping[str, Any] |
 
 
 def make_verifier(clock: Callable[[], float] = lambda: NOW, **options: Any) -> TokenVerifier:
-    return TokenVerifier(SECRET, **{"issuer": ISSUER, "audience": AUDIENCE, "clock": clock} | options)
+    return TokenVerifier([OwnKeys(secret=SECRET)], **{"issuer": ISSUER, "audience": AUDIENCE, "clock": clock} | options)
 
 
 class Replica:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from tests.unit.gateway.doubles import EPOCH, NOW, Replica, make_verifier, token
 from tiercast_gateway.api import signals_router
-from tiercast_gateway.callers import caller_dependency
+from tiercast_gateway.callers import Credential, caller_dependency
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
 from tiercast_gateway.history import History
 from tiercast_gateway.stats import stats_router
@@ -31,7 +31,7 @@ class Service:
         install_error_handlers(app, challenge="Bearer")
         app.include_router(stats_router(self.replica.sessions))
         caller = caller_dependency(
-            make_verifier(self.replica.clock).verify,
+            Credential(make_verifier(self.replica.clock).verify),
             self.replica.tiers,
             self,  # type: ignore[arg-type] # what it uses of a TierSync is below
             DEFAULT_ENTITLEMENTS,

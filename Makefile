@@ -92,15 +92,13 @@ WORKERS ?= 3
 test: lint ## Lint, then run all tests but those of faults (ARGS="-k feed" for some)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore=tests/faults $(ARGS)
 
-# Apart, until every row of the table holds: they kill processes and brokers, and a red row must not hide another red test.
 .PHONY: test-faults
-test-faults: .venv/.installed ## Kill, freeze and cut off everything, in the short form (ROW=n for one row)
-	@$(BIN)/pytest $(ARGS) tests/faults
+test-faults: .venv/.installed ## Of all tests, those that kill, freeze and cut off everything (ROW=n for one row)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m faults tests/faults $(ARGS)
 
 .PHONY: faults
 faults: .venv/.installed ## Cause every fault at length and write docs/guarantees.md (ROW=n for one, SEED=n, FRESH=1)
-	@FAULT_FORM=long ROW=$(ROW) FAULT_SEED=$(SEED) FRESH=$(FRESH) $(BIN)/pytest -m faults tests/faults $(ARGS); status=$$?; \
-		$(BIN)/python -m tests.faults.report; exit $$status
+	@ROW=$(ROW) FAULT_SEED=$(SEED) FRESH=$(FRESH) $(BIN)/python -m tests.faults.run $(ARGS)
 
 .PHONY: bench-fanout
 bench-fanout: .venv/.installed ## Measure what a delivery costs, beside a bare C loop (ARGS="--sockets 1000 --rate 20")

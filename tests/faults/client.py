@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from tests.faults.history import ClientRecord, Fetched, Frame, Session
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 2.0
-OPEN_TIMEOUT = 5.0
+OPEN_TIMEOUT = 20.0
 NO_RECONNECT = range(4500, 5000)
 HISTORY_LIMIT = 1000
 ABNORMAL = 1006

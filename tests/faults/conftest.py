@@ -26,8 +26,9 @@ from tests.support.stack_factory import STACKS
 
 LONG = os.environ.get("FAULT_FORM") == "long"
 FIRST_SEED = int(os.environ.get("FAULT_SEED") or (1 if LONG else secrets.randbelow(10**6)))
-LONG_TIMEOUT = 1200  # seconds; nothing may hang for longer
+TIMEOUT = 1500 if LONG else 600  # seconds; nothing may hang for longer
 REPORT = pytest.StashKey[str]()
+SKIPPED = pytest.StashKey[str]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -36,10 +37,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("faults")
         if mark is None:
             continue
-        # aiormq leaves the sockets of broken connections to the collector, whose warnings come at any time
-        item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
-        if LONG:
-            item.add_marker(pytest.mark.timeout(LONG_TIMEOUT))
+        # aiormq leaves the sockets of broken connections to the collector, which may come at any time
+        item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+        item.add_marker(pytest.mark.timeout(TIMEOUT))
         if wanted and mark.args[0] != int(wanted):
             items.remove(item)
             config.hook.pytest_deselected(items=[item])
@@ -56,6 +56,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        item.stash[SKIPPED] = report.longrepr[2].removeprefix("Skipped: ")
     if report.failed:
         item.stash[REPORT] = str(report.longrepr)[-2000:]
         report.sections.append(("repeat with", f"FAULT_SEED={item.callspec.params.get('seed')}"))  # type: ignore[attr-defined]
@@ -63,13 +65,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Collect the sockets of broken connections, which aiormq leaves behind, before they trouble another test."""
-    yield
+    done = yield
     if item.get_closest_marker("faults") is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
+    return done
 
 
 @pytest.fixture
@@ -91,12 +94,8 @@ def trial(request: pytest.FixtureRequest, seed: int, backends: Backends) -> Iter
     print(f"FAULT_SEED={seed}")
     measured = Trial(result, time.monotonic())
     yield measured
-    measured.finish(request.node.stash.get(REPORT, ""))
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ResourceWarning
-        )  # aiormq leaves the sockets of broken connections to the collector
-        gc.collect()
+    result.versions |= backends.versions
+    measured.finish(request.node.stash.get(REPORT, ""), request.node.stash.get(SKIPPED, ""))
 
 
 @pytest.fixture(scope="session")

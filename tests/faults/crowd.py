@@ -83,6 +83,7 @@ class Member(WSListener):
         self._cursor: str | None = None
         self._retry_after = 0.0
         self._lives = 0
+        self._opened = False
         self._code = ABNORMAL
         self._kind: object = None
 
@@ -98,13 +99,16 @@ class Member(WSListener):
     async def _live(self) -> None:
         query = f"?{urlencode({'cursor': self._cursor})}" if self._cursor else ""
         url = f"ws{self._crowd.urls[self.gateway].removeprefix('http')}/ws/signals{query}"
-        self._code, self._kind = ABNORMAL, None
+        self._code, self._kind, self._opened = ABNORMAL, None, False
         try:
             async with self._crowd.door:
                 transport, _ = await ws_connect(
                     lambda: self, url, extra_headers={"Authorization": f"Bearer {self._token}"}
                 )
         except (OSError, TimeoutError, WSError):
+            self._crowd.seen.refused += 1
+            return
+        if not self._opened:  # picows says nothing of a connection that ends before its request is answered
             self._crowd.seen.refused += 1
             return
         try:
@@ -115,6 +119,10 @@ class Member(WSListener):
         self._crowd.seen.closes[self._code] += 1
         if self._code == ABNORMAL:
             self._crowd.seen.abnormal.append(f"gateway {self.gateway}, life {self._lives}, last frame {self._kind}")
+
+    def on_ws_connected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows' signature
+        """The upgrade was answered."""
+        self._opened = True
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """One frame; PINGs are answered by picows."""

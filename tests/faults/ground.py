@@ -40,7 +40,7 @@ class LogRow:
 @asynccontextmanager
 async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
     """A session on a PostgreSQL database."""
-    connection = await asyncpg.connect(url, timeout=10)
+    connection = await asyncpg.connect(url, timeout=60)
     try:
         yield connection
     finally:
@@ -130,7 +130,7 @@ async def not_ready_within(url: str, within: float) -> tuple[float, dict[str, st
     """Ask `/readyz` until it says no; returns after how many seconds, and what is missing. None if it never did."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    async with httpx.AsyncClient(base_url=url, timeout=2) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=within) as http:
         while loop.time() - began < within:
             answer = await http.get("/readyz")
             if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:

@@ -51,7 +51,7 @@ def kill(service: Service) -> Fault:
     return fault
 
 
-async def all_ready(services: Sequence[Service], within: float = 60) -> None:
+async def all_ready(services: Sequence[Service], within: float = 180) -> None:
     """Wait until every service answers that it is ready."""
     await asyncio.gather(*(service.ready(within) for service in services))
 

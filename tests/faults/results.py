@@ -10,6 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / ".data" / "faults"
 SOURCES = ("shared/tiercast_shared", "services/*/tiercast_*", "tests/faults")
+NO_PART = frozenset({"report.py", "rows.py", "run.py", "suites.py"})
+"""Of the harness, what changes no trial."""
 
 
 @dataclass
@@ -35,12 +37,16 @@ class Result:
     """Digest of the sources it ran on."""
     passed: bool = False
     problem: str = ""
+    skipped: str = ""
+    """Why it could not be run here."""
     counts: dict[str, Count] = field(default_factory=dict)
     """What must be zero."""
     tallies: dict[str, int] = field(default_factory=dict)
     """How much was done and seen."""
     timings: dict[str, list[float]] = field(default_factory=dict)
     """Samples, in the unit that the name ends with."""
+    targets: dict[str, float] = field(default_factory=dict)
+    """The most that is wanted of a timing, in the same unit."""
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     finished: str = ""
@@ -77,11 +83,12 @@ def saved(form: str) -> list[Result]:
     return [load(path) for path in sorted((RESULTS / form).glob("*.json"))]
 
 
-def code_digest(test: Path) -> str:
-    """A digest of the services' sources, and of those of this row's test."""
+def code_digest(*tests: Path) -> str:
+    """A digest of the services' sources, of the harness, and of these tests."""
     digest = hashlib.sha256()
     files = sorted(path for pattern in SOURCES for top in ROOT.glob(pattern) for path in top.rglob("*.py"))
-    for file in [path for path in files if not path.name.startswith("test_")] + [test]:
+    shared = [file for file in files if not file.name.startswith("test_") and file.name not in NO_PART]
+    for file in [*shared, *tests]:
         digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
     return digest.hexdigest()[:12]
 

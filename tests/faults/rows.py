@@ -57,5 +57,18 @@ ROWS = {
             "100 concurrent identical submissions, same key with other content, HTTP and AMQP at once",
         ),
         Row(14, "poison cannot block", "1 % malformed messages, database away, 20 consumer kills"),
+        Row(
+            15,
+            "WebSocket conformance",
+            "RFC 6455 against the production edge: fragments, reserved bits and opcodes, UTF-8 at every split, masks, close "
+            "codes, control frames, limits",
+        ),
+        Row(16, "HTTP robustness", "schemathesis over the OpenAPI documents, fixed seed"),
+        Row(
+            17,
+            "all interleavings",
+            "seeded schedules of writer, publisher, gateway, tier cache and resume under random crash, duplicate, reorder "
+            "and drop, then healing, in simulated time",
+        ),
     )
 }

@@ -29,7 +29,7 @@ async def crash_often(trial: Trial, ground: Ground, arena: Arena, edge: Edge, pr
             for _ in range(crashes):
                 await _free_lease(ground)
                 crashing.spawn_crashing(edge, arena.rng.randint(1, PASSAGES))
-                status = await crashing.ended(within=90)
+                status = await crashing.ended(within=240)
                 assert status == CRASHED, crashing.tail()
             await revived([ingest])
     finally:

@@ -14,7 +14,7 @@ RATE = 30.0
 NORMAL = "0.4"
 
 
-@pytest.mark.faults(4)
+@pytest.mark.faults(4, alone=True)
 async def test_a_memory_alarm_loses_nothing_and_http_submissions_are_taken_meanwhile(
     trial: Trial, ground: Ground, arena: Arena
 ) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.faults.arena import TIERS, Arena
+from tests.faults.arena import PATIENCE, TIERS, Arena
 from tests.faults.client import ResumingClient
 from tests.faults.ground import INBOUND, Ground, not_ready_within
 from tests.faults.nemesis import all_ready, revived
@@ -16,7 +16,8 @@ from tests.faults.trial import Trial
 from tests.support.tcp_proxy import TcpProxy
 
 RATE = 20.0
-DETECTED_WITHIN = 15.0  # seconds until a trial fails; the promise of 3 s is measured
+DETECTED_WITHIN = 60.0  # seconds until a trial fails
+PROMISED = 3.0  # seconds; on a quiet machine
 
 
 async def watched(trial: Trial, arena: Arena, flow: Flow, url: str) -> None:
@@ -25,10 +26,10 @@ async def watched(trial: Trial, arena: Arena, flow: Flow, url: str) -> None:
     assert noticed is not None, "the death was never shown in /readyz"
     seconds, missing = noticed
     assert {"consumer", "inbound"} & set(missing), missing
-    trial.timing("detected s", seconds)
+    trial.timing("detected s", seconds, target=PROMISED)
     service = next(service for service in arena.stack.services if service.url == url)
     began = asyncio.get_running_loop().time()
-    await service.ready()
+    await service.ready(PATIENCE)
     trial.timing("consuming again s", asyncio.get_running_loop().time() - began)
     await flow.seconds(1)
 
@@ -72,7 +73,9 @@ async def test_a_channel_error_of_the_publisher_is_survived(trial: Trial, ground
         await flow.seconds(6)
         await all_ready(arena.stack.services)
     trial.timing("all delivered s", await arena.converged())
-    trial.timing("fresh again s", await until(lambda: not any(map(stale, arena.clients)), 60, "nobody is told stale"))
+    trial.timing(
+        "fresh again s", await until(lambda: not any(map(stale, arena.clients)), PATIENCE, "nobody is told stale")
+    )
     trial.judge(arena.findings())
 
 
@@ -116,14 +119,14 @@ async def test_while_ingest_is_away_replicas_stay_ready_and_clients_are_told(
         await flow.seconds(1)
     began = asyncio.get_running_loop().time()
     arena.stack.ingest.kill()
-    await until(lambda: all(map(stale, arena.clients)), 30, "clients told stale")
+    await until(lambda: all(map(stale, arena.clients)), PATIENCE, "clients told stale")
     trial.timing("told stale s", asyncio.get_running_loop().time() - began)
     for gateway in arena.stack.gateways:
         async with httpx.AsyncClient() as http:
             answer = await http.get(f"{gateway.url}/readyz")
         assert answer.status_code == httpx.codes.OK, answer.text
     await revived([arena.stack.ingest])
-    await until(lambda: not any(map(stale, arena.clients)), 30, "clients told fresh")
+    await until(lambda: not any(map(stale, arena.clients)), PATIENCE, "clients told fresh")
     await arena.converged()
     trial.judge(arena.findings())
 

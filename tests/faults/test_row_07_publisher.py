@@ -6,7 +6,7 @@ import time
 import psutil
 import pytest
 
-from tests.faults.arena import TIERS, Arena
+from tests.faults.arena import PATIENCE, TIERS, Arena
 from tests.faults.ground import Ground
 from tests.faults.nemesis import revived
 from tests.faults.producers import steady
@@ -28,7 +28,7 @@ async def holder(ground: Ground, replicas: list[Service]) -> Service | None:
 async def make_holder(ground: Ground, wanted: Service, other: Service) -> None:
     """Let `wanted` take the lease, by ending `other` for a moment."""
     other.kill()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while await holder(ground, [wanted]) is None:  # noqa: ASYNC110 - only the database knows
             await asyncio.sleep(0.1)
     await revived([other])
@@ -56,7 +56,7 @@ async def test_a_frozen_publisher_is_replaced_and_does_no_harm_when_it_wakes_up(
                 replica.resume()
                 await flow.seconds(4)
             await arena.converged()
-            trial.timing("publishing resumed s", tap.longest_silence(stopped, continued))
+            trial.timing("publishing resumed s", tap.longest_silence(stopped, continued), target=5.0)
             _judge_published(trial, tap)
     finally:
         replica.stop()
@@ -84,7 +84,7 @@ async def test_a_publisher_that_loses_its_database_sessions_goes_on(trial: Trial
                 over = time.monotonic()
             await arena.converged()
             trial.tally(**{"sessions terminated": ended})
-            trial.timing("longest silence s", tap.longest_silence(began, over))
+            trial.timing("longest silence s", tap.longest_silence(began, over), target=5.0)
             _judge_published(trial, tap)
     finally:
         replica.stop()

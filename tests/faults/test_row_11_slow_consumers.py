@@ -5,7 +5,7 @@ import asyncio
 import psutil
 import pytest
 
-from tests.faults.arena import Arena
+from tests.faults.arena import PATIENCE, Arena
 from tests.faults.crowd import Crowd
 from tests.faults.producers import Flow, steady, until
 from tests.faults.stalled import StalledClient
@@ -20,7 +20,7 @@ PADDING = 4000
 PER_USER = 10
 
 
-@pytest.mark.faults(11, trials=1)
+@pytest.mark.faults(11, alone=True)
 async def test_clients_that_stop_reading_harm_nobody_else(trial: Trial, make_stack: StackFactory) -> None:
     healthy, stalled, seconds = (500, 50, 60.0) if trial.long else (50, 10, 4.0)
     stack = make_stack(database="postgresql", settings={"GATEWAY_RING_CAPACITY": str(RING)})
@@ -30,7 +30,7 @@ async def test_clients_that_stop_reading_harm_nobody_else(trial: Trial, make_sta
         crowd = Crowd([stack.gateway.url], lambda key: _sent_at(arena, key), arena.rng)
         for number in range(healthy):
             crowd.join(stack.token(users[number // PER_USER]), 0)
-        await until(lambda: crowd.connected == healthy, 60, "all healthy clients are connected")
+        await until(lambda: crowd.connected == healthy, PATIENCE, "all healthy clients are connected")
         witness = (await arena.add_clients("pro", 1))[0]
         gateway = psutil.Process(stack.gateway.pid)
         async with steady([arena.http_producer()], arena.rng, rate=RATE, padding=PADDING) as flow:
@@ -42,7 +42,7 @@ async def test_clients_that_stop_reading_harm_nobody_else(trial: Trial, make_sta
             after = gateway.memory_info().rss
         await arena.converged()
         last = max(frame["seq"] for frame in witness.record.sessions[-1].frames() if frame["type"] == "new_signal")
-        await until(lambda: crowd.lagging(last) == 0, 30, "all healthy clients have everything")
+        await until(lambda: crowd.lagging(last) == 0, PATIENCE, "all healthy clients have everything")
         ends = await asyncio.gather(*(asyncio.to_thread(client.drain) for client in slow))
         for client in slow:
             client.close()

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.arena import TIERS, Arena
+from tests.faults.arena import PATIENCE, TIERS, Arena
 from tests.faults.crowd import ABNORMAL, Crowd
 from tests.faults.producers import steady, until
 from tests.faults.trial import Trial
@@ -20,7 +20,7 @@ GRACE_SECONDS = 30.0
 DRAINING = 4001
 
 
-@pytest.mark.faults(12)
+@pytest.mark.faults(12, alone=True)
 async def test_a_replica_that_drains_loses_nothing_and_causes_no_herd(trial: Trial, make_stack: StackFactory) -> None:
     sockets = 2000 if trial.long else 200
     settings = {} if trial.long else {"GATEWAY_DRAIN_SECONDS": "3"}
@@ -34,14 +34,14 @@ async def test_a_replica_that_drains_loses_nothing_and_causes_no_herd(trial: Tri
             crowd.join(stack.token(users[number // PER_USER]), 0)
         for tier in TIERS:
             await arena.add_clients(tier, 4)
-        await until(lambda: crowd.connected == sockets, 120, "all sockets are connected")
+        await until(lambda: crowd.connected == sockets, PATIENCE, "all sockets are connected")
         async with steady([arena.http_producer()], arena.rng, rate=RATE) as flow:
             await flow.seconds(2)
             asked = time.monotonic()
             leaving.terminate()
-            status = await leaving.ended(within=GRACE_SECONDS)
+            status = await leaving.ended(within=PATIENCE)
             ended = time.monotonic()
-            await until(lambda: crowd.connected == sockets, 60, "all sockets are connected again")
+            await until(lambda: crowd.connected == sockets, PATIENCE, "all sockets are connected again")
             await flow.seconds(2)
         await arena.converged()
         last = max(
@@ -51,12 +51,12 @@ async def test_a_replica_that_drains_loses_nothing_and_causes_no_herd(trial: Tri
             for frame in client.record.sessions[-1].frames()
             if frame["type"] == "new_signal"
         )
-        await until(lambda: crowd.lagging(last) == 0, 30, "everybody has everything")
+        await until(lambda: crowd.lagging(last) == 0, PATIENCE, "everybody has everything")
         await crowd.leave()
     seen = crowd.seen
     closes = seen.closes + _closes_of(arena)
     per_second = Counter(int(at - asked) for at in seen.reconnects)
-    trial.timing("exit after SIGTERM s", ended - asked)
+    trial.timing("exit after SIGTERM s", ended - asked, target=GRACE_SECONDS)
     trial.tally(
         sockets=sockets,
         **{"reconnects in the busiest second": max(per_second.values(), default=0), "refused meanwhile": seen.refused},

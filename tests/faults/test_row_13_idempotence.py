@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.arena import Arena
+from tests.faults.arena import PATIENCE, Arena
 from tests.faults.dead import dead_letters
 from tests.faults.ground import Ground
 from tests.faults.history import Outcome, Submitted
@@ -29,7 +29,7 @@ async def test_a_hundred_concurrent_copies_are_one_signal_and_changed_ones_are_r
     replica = arena.replica_of_ingest()
     replica.spawn()
     urls = (arena.stack.ingest.url, replica.url)
-    doors = Doors(arena, [HttpTransport(url, arena.stack.api_key, timeout=30) for url in urls])
+    doors = Doors(arena, [HttpTransport(url, arena.stack.api_key, timeout=PATIENCE) for url in urls])
     try:
         await revived([replica])
         await arena.add_clients("pro", 2)
@@ -39,7 +39,7 @@ async def test_a_hundred_concurrent_copies_are_one_signal_and_changed_ones_are_r
             await doors.changed(signal)
             await doors.rivals(make_signal(arena.rng, premium=False))
         await arena.converged()
-        buried = await doors.buried(within=20)
+        buried = await doors.buried(within=PATIENCE)
     finally:
         await doors.close()
         replica.stop()
@@ -70,7 +70,7 @@ class Doors:
     def __init__(self, arena: Arena, https: list[HttpTransport]) -> None:
         self._arena = arena
         self._https = https
-        self._amqp = AmqpTransport(arena.stack.amqp_url, timeout=30)
+        self._amqp = AmqpTransport(arena.stack.amqp_url, timeout=PATIENCE)
         self._all: list[Transport] = [*https, self._amqp]
         self._sent_to_be_buried: set[str] = set()
         self.answers: Counter[str] = Counter()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.faults.arena import Arena
+from tests.faults.arena import PATIENCE, Arena
 from tests.faults.dead import dead_letters
 from tests.faults.ground import Ground
 from tests.faults.history import Outcome
@@ -24,7 +24,7 @@ class Poison:
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
-        self._transport = AmqpTransport(arena.stack.amqp_url)
+        self._transport = AmqpTransport(arena.stack.amqp_url, timeout=PATIENCE)
         self.reasons: dict[str, str] = {}
         """By message id."""
         self._number = 0
@@ -64,15 +64,15 @@ async def test_poison_is_put_aside_with_its_reason_while_consumers_and_the_datab
         async with steady([arena.amqp_producer()], arena.rng, rate=RATE, total=total) as flow:
             async with nemesis.raging(), asyncio.TaskGroup() as group:
                 group.create_task(_one_in_a_hundred(poison, flow, total))
-                await until(lambda: nemesis.done["ingest"] >= kills // 2, 200, "half of the kills")
+                await until(lambda: nemesis.done["ingest"] >= kills // 2, PATIENCE * 2, "half of the kills")
                 await ground.stop_postgres()
                 await asyncio.sleep(10 if trial.long else 1.5)
                 await ground.start_postgres()
-                await until(lambda: nemesis.done["ingest"] >= kills, 200, "all kills")
+                await until(lambda: nemesis.done["ingest"] >= kills, PATIENCE * 2, "all kills")
                 await flow.complete.wait()
             await revived(arena.stack.services)
         await arena.converged()
-        letters = await _buried(arena, set(poison.reasons), within=30)
+        letters = await _buried(arena, set(poison.reasons), within=PATIENCE)
     finally:
         await poison.close()
     wrong = [name for name, reason in poison.reasons.items() if reason not in letters.get(name, [])]
@@ -95,7 +95,7 @@ def killed_while_consuming(service: Service) -> Fault:
     async def fault() -> str:
         service.kill()
         service.spawn()
-        await service.ready()
+        await service.ready(PATIENCE)
         return service.kind
 
     return fault

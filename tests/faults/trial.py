@@ -40,9 +40,14 @@ class Trial:
             key = name.replace("_", " ")
             self.result.tallies[key] = self.result.tallies.get(key, 0) + number
 
-    def timing(self, name: str, *samples: float) -> None:
-        """Note samples of a duration; `name` ends with its unit."""
+    def timing(self, name: str, *samples: float, target: float | None = None) -> None:
+        """Note samples of a duration; `name` ends with its unit, and so does `target`, the most that is wanted.
+
+        A time is reported beside its target, not asserted: how long anything takes is the machine's word too.
+        """
         self.result.timings.setdefault(name, []).extend(samples)
+        if target is not None:
+            self.result.targets[name] = target
 
     def note(self, text: str) -> None:
         """Note what a reader must know about this trial."""
@@ -63,9 +68,10 @@ class Trial:
             self.tally(**{"deliveries refused with resync_required": findings.told_missing})
         findings.assert_clean()
 
-    def finish(self, problem: str) -> None:
-        """Keep the result."""
-        self.result.passed, self.result.problem = not problem, problem
+    def finish(self, problem: str, skipped: str) -> None:
+        """Keep the result; empty texts are good news."""
+        self.result.passed = not problem and not skipped
+        self.result.problem, self.result.skipped = problem, skipped
         self.result.finished = datetime.now(UTC).isoformat(timespec="seconds")
         self.result.seconds = round(time.monotonic() - self.began, 1)
         self.result.save()

@@ -18,9 +18,10 @@ from tests.support import breakable_containers, containers
 from tests.support.breakable import BreakableBroker, BreakablePostgres
 from tests.support.postgres import Postgres
 from tests.support.rabbitmq import Broker, management_api
-from tiercast_local import docker_engine, postgres_server, rabbitmq_node
+from tiercast_local import amqp, docker_engine, postgres_server, rabbitmq_node
 from tiercast_local.private_servers import private_postgres, private_rabbitmq
 from tiercast_local.rabbitmq_node import RabbitMQNode
+from tiercast_local.sql import fetch_value
 
 Server = TypeVar("Server")
 
@@ -35,12 +36,15 @@ class Backends:
         self._breakable_postgres: BreakablePostgres | None = None
         self._ends: list[Callable[[], None]] = []
         self.summary: list[str] = []
+        self.versions: dict[str, str] = {}
+        """Of the servers that were started so far."""
 
     def broker(self) -> Broker:
         """The shared broker."""
         if self._broker is None:
             self._broker = self._find_broker()
             self._ends.append(self._broker.close)
+            self.versions["RabbitMQ"] = amqp.version(self._broker.url)
             self.summary.append(f"RabbitMQ: {self._broker.description}")
         return self._broker
 
@@ -49,6 +53,7 @@ class Backends:
         if self._postgres is None:
             self._postgres = self._find_postgres()
             self._ends.append(self._postgres.close)
+            self.versions["PostgreSQL"] = _postgres_version(self._postgres.url)
             self.summary.append(f"PostgreSQL: {self._postgres.description}")
         return self._postgres
 
@@ -60,6 +65,7 @@ class Backends:
         if broker.running():
             broker.resume()
         broker.start()
+        self.versions.setdefault("RabbitMQ", amqp.version(broker.url))
         return broker
 
     def breakable_postgres(self) -> BreakablePostgres:
@@ -67,6 +73,7 @@ class Backends:
         if self._breakable_postgres is None:
             self._breakable_postgres = self._find_breakable_postgres()
         self._breakable_postgres.start()
+        self.versions.setdefault("PostgreSQL", _postgres_version(self._breakable_postgres.url()))
         return self._breakable_postgres
 
     def close(self) -> None:
@@ -132,6 +139,10 @@ class Backends:
         directory.chmod(0o711)  # PostgreSQL's own user must be able to enter
         self._ends.append(lambda: shutil.rmtree(directory, ignore_errors=True))
         return directory
+
+
+def _postgres_version(url: str) -> str:
+    return str(fetch_value(url, "SHOW server_version")).split()[0]
 
 
 def _discard_node(node: RabbitMQNode) -> None:

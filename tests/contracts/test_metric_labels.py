@@ -40,6 +40,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "status": HTTP_STATUS,
         "generation": {"0", "1", "2"},
         "tier": TIERS,
+        "outcome": {"applied", "duplicate", "ignored"},
     },
     "gateway": {
         "check": {"draining", "consumer", "signal_feed", "tiers"},

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 from prometheus_client import CollectorRegistry
@@ -15,6 +16,7 @@ from tiercast_shared.eventlog.writer import BatchWriter
 from tiercast_shared.health import ReadinessChecks
 from tiercast_shared.serving import background
 from tiercast_tiers.app import http_app
+from tiercast_tiers.billing_writer import BillingWriter
 from tiercast_tiers.domain import Change, Origin, Outcome, SetTier, UserState
 from tiercast_tiers.metrics import TiersMetrics
 from tiercast_tiers.settings import TiersSettings
@@ -60,17 +62,21 @@ SERVICE = {"X-Service-Key": SERVICE_KEY}
 
 
 @asynccontextmanager
-async def api_client(database: Database, registry: CollectorRegistry | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """The whole HTTP application over `database`, without a network and without a broker."""
+async def api_client(
+    database: Database, registry: CollectorRegistry | None = None, **more: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The whole HTTP application over `database`, without a network and without a broker; `more` are settings by their fields."""
     settings = TiersSettings(
         database_url=SecretStr("unused"),
         amqp_url=SecretStr("unused"),
         admin_key=SecretStr(ADMIN_KEY),
         service_key=SecretStr(SERVICE_KEY),
+        **more,
     )
     store, metrics = TierStore(database), TiersMetrics(registry or CollectorRegistry())
     writer = BatchWriter[Change, Outcome](TierLogWriter(database, lambda _head, _events: None).commit)
-    app = http_app(settings, store, writer.submit, metrics, ReadinessChecks())
+    billing = BillingWriter(database, lambda _head, _events: None, settings.stripe_prices, settings.grace_days)
+    app = http_app(settings, store, writer.submit, billing, ReadinessChecks(), metrics=metrics)
     transport = httpx.ASGITransport(app)
     async with background(writer.run), httpx.AsyncClient(transport=transport, base_url="http://tiers") as client:
         yield client

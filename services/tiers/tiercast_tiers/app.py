@@ -24,11 +24,13 @@ from tiercast_shared.runtime_metrics import ReadinessCollector, register_runtime
 from tiercast_shared.serving import Server, background, server_config
 from tiercast_shared.web import install_error_handlers
 from tiercast_tiers.api import Submit, admin_router
+from tiercast_tiers.billing_writer import BillingWriter
 from tiercast_tiers.domain import Change, Outcome
 from tiercast_tiers.metrics import TiersMetrics
 from tiercast_tiers.service_api import service_router
 from tiercast_tiers.settings import TiersSettings
 from tiercast_tiers.store import TierStore
+from tiercast_tiers.stripe_webhook import webhook_router
 from tiercast_tiers.tables import TierLogHead, TierLogPublisher
 from tiercast_tiers.writer import TierLogWriter
 
@@ -66,19 +68,26 @@ async def running(settings: TiersSettings) -> AsyncIterator[FastAPI]:
             poll_seconds=listener.poll_seconds,
         )
         writer = BatchWriter[Change, Outcome](TierLogWriter(database, publisher.offer).commit)
+        billing = BillingWriter(database, publisher.offer, settings.stripe_prices, settings.grace_days)
         watch = LogWatch(TierStore(publishing).publication, holder, metrics.log.looked)
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))
         await stack.enter_async_context(background(publisher.run, watch.run, lambda: listener.run(publisher.hint)))
         stack.push_async_callback(publisher.publish_the_rest)
-        await stack.enter_async_context(background(writer.run))
+        await stack.enter_async_context(background(writer.run, billing.run))
 
         checks = readiness(watch)
         registry.register(ReadinessCollector(checks))
-        yield http_app(settings, store, writer.submit, metrics, checks)
+        yield http_app(settings, store, writer.submit, billing, checks, metrics=metrics)
 
 
 def http_app(
-    settings: TiersSettings, store: TierStore, submit: Submit, metrics: TiersMetrics, checks: ReadinessChecks
+    settings: TiersSettings,
+    store: TierStore,
+    submit: Submit,
+    billing: BillingWriter,
+    checks: ReadinessChecks,
+    *,
+    metrics: TiersMetrics,
 ) -> FastAPI:
     """All routes."""
     app = FastAPI(title="Tiercast tiers", version=VERSION)
@@ -87,6 +96,10 @@ def http_app(
     app.include_router(health_router(checks))
     app.include_router(admin_router(store, submit, metrics, settings.admin_key))
     app.include_router(service_router(store, metrics, settings.service_key))
+    if settings.stripe_webhook_secrets:
+        app.include_router(
+            webhook_router(billing, metrics, settings.stripe_webhook_secrets, settings.stripe_prices.keys())
+        )
     metrics.http.install(app)
     return app
 

@@ -5,14 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+from sqlalchemy import update
+from sqlmodel import col
+
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.head import lock_head
 from tiercast_shared.eventlog.migrations import migrate, require_migrated
 from tiercast_tiers.api_models import TierHistoryItem, TierSetAnswer, UserTier
 from tiercast_tiers.app import MIGRATE, PACKAGE
 from tiercast_tiers.domain import Origin, SetTier, TierSet
 from tiercast_tiers.settings import DatabaseSettings
 from tiercast_tiers.store import TierStore
+from tiercast_tiers.tables import TierLogHead, TierLogPublisher
 from tiercast_tiers.writer import TierLogWriter
 
 
@@ -28,6 +33,19 @@ async def migrate_database(settings: DatabaseSettings) -> str:
     """Create or upgrade the tables; returns the revision reached."""
     async with Database.open(settings.database_url.get_secret_value()) as database:
         return await migrate(database, PACKAGE)
+
+
+async def rotate_epoch(settings: DatabaseSettings) -> tuple[str, str]:
+    """Begin a new epoch: every receiver fetches anew. Returns the old and the new one.
+
+    Used after a database was restored: the log may end earlier than it was published, so the cursor is moved back to its end.
+    """
+    async with migrated_database(settings) as database, database.writing() as session:
+        head = await lock_head(session, TierLogHead)
+        old, head.epoch = head.epoch, uuid4().hex
+        beyond = col(TierLogPublisher.published) > head.seq
+        await session.exec(update(TierLogPublisher).where(beyond).values(published=head.seq))
+        return old, head.epoch
 
 
 async def get_user(settings: DatabaseSettings, user_id: str) -> UserTier:

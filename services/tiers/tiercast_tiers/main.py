@@ -23,6 +23,8 @@ main = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+epoch = typer.Typer(help="The tier log's life.", no_args_is_help=True)
+main.add_typer(epoch, name="epoch")
 
 Checked = TypeVar("Checked")
 
@@ -68,6 +70,14 @@ def migrate() -> None:
     with explained(PROGRAM):
         revision = asyncio.run(commands.migrate_database(load_settings(DatabaseSettings)))
     typer.echo(f"the database is at revision {revision}")
+
+
+@epoch.command("rotate")
+def rotate() -> None:
+    """Begin a new epoch after the database was restored, so that every gateway fetches anew."""
+    with explained(PROGRAM):
+        old, new = asyncio.run(commands.rotate_epoch(load_settings(DatabaseSettings)))
+    typer.echo(f"epoch {old} ended, {new} begins")
 
 
 @main.command()

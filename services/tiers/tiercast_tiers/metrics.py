@@ -6,6 +6,8 @@ from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.eventlog.metrics import LogMetrics
 from tiercast_shared.http_metrics import HttpMetrics
 
+BILLING_OUTCOMES = ("applied", "duplicate", "ignored")
+
 
 class TiersMetrics:
     """Counters; `log` observes the publisher, `http` the API."""
@@ -28,9 +30,18 @@ class TiersMetrics:
             "Statements sent to the database, without those that begin and end transactions.",
             registry=registry,
         )
+        self._billing = Counter(
+            "tiercast_tiers_billing_events", "Signed events of the payment provider.", ["outcome"], registry=registry
+        )
+        for outcome in BILLING_OUTCOMES:
+            self._billing.labels(outcome)
         for tier in Tier:
             self._changes.labels(tier.value)
 
     def changed(self, tier: Tier) -> None:
         """A user was given `tier`."""
         self._changes.labels(tier.value).inc()
+
+    def billing_event(self, outcome: str) -> None:
+        """An event of the payment provider was answered; `outcome` is one of `BILLING_OUTCOMES`."""
+        self._billing.labels(outcome).inc()

@@ -45,3 +45,53 @@ class TierLogPublisher(PublisherColumns, table=True):
     """How far the tiers log is published, and by whom."""
 
     __tablename__ = "tier_log_publisher"
+
+
+class BillingEventRow(SQLModel, table=True):
+    """An event of the payment provider that says something about a tier. Its id makes that it counts once."""
+
+    __tablename__ = "billing_events"
+
+    id: str = Field(primary_key=True)
+    type: str
+    created: int = Field(sa_type=BigInt)
+    """When it happened by the provider's clock, Unix seconds."""
+    received_at: float
+    customer: str | None = Field(index=True)
+    subscription: str | None = Field(index=True)
+    user_id: str | None
+    status: str | None
+    prices: str
+    """Separated by commas. What they pay for is configuration, and looked up anew each time."""
+
+
+class BillingCustomer(SQLModel, table=True):
+    """Whose customer this is, after all checkouts so far."""
+
+    __tablename__ = "billing_customers"
+
+    customer: str = Field(primary_key=True)
+    user_id: str = Field(index=True)
+
+
+class BillingSubscription(SQLModel, table=True):
+    """A subscription after all its events so far."""
+
+    __tablename__ = "billing_subscriptions"
+
+    subscription: str = Field(primary_key=True)
+    customer: str | None = Field(index=True)
+    status: str | None
+    prices: str
+    unpaid_since: int | None = Field(sa_type=BigInt, index=True)
+    lapsed: bool = False
+    """Whether the end of the grace period has been acted on."""
+
+
+class BillingUser(SQLModel, table=True):
+    """The tier that billing gave a user last. A tier that was set by hand stays until this one changes."""
+
+    __tablename__ = "billing_users"
+
+    user_id: str = Field(primary_key=True)
+    tier: str

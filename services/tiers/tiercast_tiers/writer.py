@@ -1,8 +1,8 @@
-"""Commits batches of changes. It is the only code that writes to the tiers log."""
+"""Commits batches of changes. `append` is the only code that writes to the tiers log."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import insert
 from sqlmodel import col, select
@@ -44,19 +44,38 @@ class TierLogWriter:
 
     async def _commit(self, changes: Sequence[Change]) -> list[Outcome | Exception]:
         async with self._database.writing() as session:
-            head = await lock_head(session, TierLogHead)
-            rows = await _users(session, {change.user_id for change in changes})
-            users = {user_id: state_of(row) for user_id, row in rows.items()}
-            settlement = Settlement(head.epoch, head.seq, head.chain, users, self._clock())
-            outcomes: list[Outcome | Exception] = [settlement.settle(change) for change in changes]
-            entries = [_row(entry) for entry in settlement.entries]
-            if entries:
-                await session.exec(insert(TierLogEntry), params=[entry.model_dump() for entry in entries])
-                _write_back(session, rows, settlement.users)
-                head.seq, head.chain = settlement.seq, settlement.chain
-        if entries:
-            self._announce(Head(settlement.epoch, settlement.seq), [event_of(settlement.epoch, e) for e in entries])
-        return outcomes
+            appended = await append(session, changes, self._clock())
+        appended.announce(self._announce)
+        return [*appended.outcomes]
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What changes came to, and the entries that they made."""
+
+    head: Head
+    outcomes: Sequence[Outcome]
+    entries: Sequence[TierLogEntry]
+
+    def announce(self, announce: Announce) -> None:
+        """To be called when they are committed."""
+        if self.entries:
+            announce(self.head, [event_of(self.head.epoch, entry) for entry in self.entries])
+
+
+async def append(session: AsyncSession, changes: Sequence[Change], now: float) -> Appended:
+    """Settle changes in order within the transaction of `session`, which holds the head's lock from here on."""
+    head = await lock_head(session, TierLogHead)
+    rows = await _users(session, {change.user_id for change in changes})
+    users = {user_id: state_of(row) for user_id, row in rows.items()}
+    settlement = Settlement(head.epoch, head.seq, head.chain, users, now)
+    outcomes = [settlement.settle(change) for change in changes]
+    entries = [_row(entry) for entry in settlement.entries]
+    if entries:
+        await session.exec(insert(TierLogEntry), params=[entry.model_dump() for entry in entries])
+        _write_back(session, rows, settlement.users)
+        head.seq, head.chain = settlement.seq, settlement.chain
+    return Appended(Head(settlement.epoch, settlement.seq), outcomes, entries)
 
 
 async def _users(session: AsyncSession, user_ids: Iterable[str]) -> dict[str, User]:

@@ -13,9 +13,28 @@ from tiercast_shared.eventlog.chain import GENESIS
 from tiercast_shared.eventlog.database import Database
 from tiercast_shared.eventlog.migrations import NotMigrated, migrate, require_migrated
 from tiercast_tiers.app import MIGRATE, PACKAGE
-from tiercast_tiers.tables import TierLogEntry, TierLogHead, TierLogPublisher, User
+from tiercast_tiers.tables import (
+    BillingCustomer,
+    BillingEventRow,
+    BillingSubscription,
+    BillingUser,
+    TierLogEntry,
+    TierLogHead,
+    TierLogPublisher,
+    User,
+)
 
-TABLES = {table.__table__.name for table in (User, TierLogEntry, TierLogHead, TierLogPublisher)}
+MODELS = (
+    User,
+    TierLogEntry,
+    TierLogHead,
+    TierLogPublisher,
+    BillingEventRow,
+    BillingCustomer,
+    BillingSubscription,
+    BillingUser,
+)
+TABLES = {table.__table__.name for table in MODELS}
 
 
 async def test_migrations_make_exactly_the_tables_that_the_code_uses(database: Database):
@@ -48,7 +67,7 @@ async def test_a_new_log_starts_empty_with_an_epoch_of_its_own(database: Databas
 async def test_migrating_again_changes_nothing(database: Database):
     async with database.reading() as session:
         before = (await session.exec(select(TierLogHead))).one().epoch
-    assert await migrate(database, PACKAGE) == "0002"
+    assert await migrate(database, PACKAGE) == "0003"
     async with database.reading() as session:
         assert (await session.exec(select(TierLogHead))).one().epoch == before
 
@@ -58,7 +77,7 @@ async def test_several_that_migrate_at_once_make_one_log(database_url: str):
         async with Database.open(database_url) as database:
             return await migrate(database, PACKAGE)
 
-    assert await asyncio.gather(*(one() for _ in range(5))) == ["0002"] * 5
+    assert await asyncio.gather(*(one() for _ in range(5))) == ["0003"] * 5
     async with Database.open(database_url) as database, database.reading() as session:
         assert len((await session.exec(select(TierLogHead))).all()) == 1
 
@@ -66,7 +85,7 @@ async def test_several_that_migrate_at_once_make_one_log(database_url: str):
 async def test_an_empty_database_is_refused_with_the_command_to_run(database_url: str):
     async with Database.open(database_url) as database:
         with pytest.raises(
-            NotMigrated, match=r"has no tables, this version needs revision 0002: run `tiercast-tiers migrate`"
+            NotMigrated, match=r"has no tables, this version needs revision 0003: run `tiercast-tiers migrate`"
         ):
             await require_migrated(database, PACKAGE, MIGRATE)
 

@@ -52,7 +52,7 @@ class SignalFeed:
         """Highest position that is known to exist."""
         self._floor_cursors = dict.fromkeys(Feed, "")
 
-    def begin(self, epoch: str, floor: int, standard_before: Sequence[LogEntry]) -> None:
+    def begin(self, epoch: str, floor: int, standard_before: Sequence[LogEntry], *, archived: int = 0) -> None:
         """Start, or start anew, after log position `floor`; entries that came early stay waiting.
 
         Args:
@@ -60,6 +60,7 @@ class SignalFeed:
             floor: nothing up to this position will be in the `all` ring.
             standard_before: the last standard entries up to `floor`, in order and without a gap; the `standard` ring
                 begins with them, so that an all-premium stretch does not empty it. Empty if there are none at all.
+            archived: what the log held up to this position, at most `floor`, cannot be had any more.
         """
         same_life = self.epoch in {"", epoch}
         self._waiting = {at: entry for at, entry in self._waiting.items() if same_life and at > floor}
@@ -68,8 +69,9 @@ class SignalFeed:
         self.known_head = max((floor, *self._waiting))
         self.rings[Feed.ALL].clear(floor, floor)
         # the standard ring begins at a standard signal's position: premium ones before it must not show in what can be resumed
-        whole = not standard_before or standard_before[0].standard_seq == 1
-        at, seq = (0, 0) if whole else (standard_before[0].position, standard_before[0].standard_seq or 0)
+        at, seq = (archived, 0)
+        if standard_before and standard_before[0].standard_seq != 1:
+            at, seq = standard_before[0].position, standard_before[0].standard_seq or 0
         self.rings[Feed.STANDARD].clear(at, seq)
         self._floor_cursors = {Feed.ALL: self._cursors.seal(epoch, floor), Feed.STANDARD: self._cursors.seal(epoch, at)}
         for entry in standard_before:

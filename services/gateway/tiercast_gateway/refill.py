@@ -69,7 +69,7 @@ class SignalRefill:
                     delivered=self._feed.head,
                     log=page.head,
                 )
-            if shorter or page.epoch != self._feed.epoch:
+            if shorter or page.epoch != self._feed.epoch or page.floor > self._feed.head:  # or what is missing is archived
                 await self._load()
                 self._look = True  # what was published meanwhile was not taken, for it was of another epoch
                 continue
@@ -82,15 +82,15 @@ class SignalRefill:
 
     async def _load(self) -> None:
         end = await self._client.after(LAST, 1)
-        floor = max(0, end.head - self._capacity)
+        floor = max(end.floor, end.head - self._capacity)
         tail: list[LogEntry] = []
         while floor + len(tail) < end.head:
             page = await self._client.after(floor + len(tail), PAGE)
-            if page.epoch != end.epoch or not page.entries:
-                raise Unavailable("the signal log was recreated while it was read")
+            if page.epoch != end.epoch or page.floor > floor or not page.entries:
+                raise Unavailable("the signal log was recreated or archived while it was read")
             tail += page.entries
         standard = await self._standard_before(floor + 1)
-        self._feed.begin(end.epoch, floor, standard)
+        self._feed.begin(end.epoch, floor, standard, archived=end.floor)
         for entry in tail:
             self._feed.offer(entry)
         self._on_loaded()

@@ -21,6 +21,7 @@ class Page:
     epoch: str
     head: int
     entries: list[LogEntry]
+    floor: int = 0
 
 
 class FakeIngest:
@@ -31,6 +32,7 @@ class FakeIngest:
         self.epoch = EPOCH
         self.asked: list[tuple[str, int]] = []
         self.away = False
+        self.floor = 0
         self.on_page = lambda: None
 
     async def after(self, position: int, limit: int = 1000) -> Page:
@@ -44,7 +46,7 @@ class FakeIngest:
         await asyncio.sleep(0)
         if self.away:
             raise Unavailable("ingest is away")
-        page = Page(self.epoch, self.log.head, entries)
+        page = Page(self.epoch, self.log.head, [e for e in entries if e.position > self.floor], self.floor)
         self.on_page()
         return page
 
@@ -361,3 +363,26 @@ def test_a_new_queue_makes_both_logs_be_looked_at() -> None:
     upstream.consuming()
 
     assert tiers.calls == ["look"]
+
+
+async def test_a_replica_that_begins_after_entries_were_archived_has_what_the_log_still_has():
+    log = filled("sspsps")
+    async with running(log, wanted=False) as world:
+        world.ingest.floor = 3
+        world.upstream.consuming()
+        await world.at_rest()
+        assert positions(world, Feed.ALL) == [4, 5, 6]
+        assert positions(world, Feed.STANDARD) == [4, 6]
+        assert [world.made.feed.rings[feed].floor for feed in Feed] == [3, 3], "nothing before it can be had whole"
+
+
+async def test_a_replica_that_has_missed_what_is_archived_since_begins_anew():
+    log = filled("ss")
+    async with running(log) as world:
+        await world.at_rest()
+        log.add_all("sps")
+        world.ingest.floor = 4
+        world.upstream.signals_beacon(beacon(5))
+        await world.at_rest()
+        assert world.loads == [2, 5], "all clients are told to resync"
+        assert positions(world, Feed.ALL) == [5]

@@ -1,9 +1,9 @@
 """Compares what was promised with what was received. Pure: it reads a `History` and nothing else."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import orjson
@@ -39,6 +39,8 @@ class Findings:
     """`new_signal` frames received."""
     frames: int = 0
     frames_to_starters: int = 0
+    repeated_as_told: int = 0
+    """Deliveries marked `replay` to who resumed from a cursor that had stood still: they had come before."""
     told_missing: int = 0
     """Deliveries that were due and did not come, of which the client was told (`resync_required`)."""
 
@@ -106,36 +108,75 @@ def _check_places(history: History, findings: Findings) -> None:
                 findings.out_of_order.append(f"{feed} {seq} is not later than {before}: {later} <= {earlier}")
 
 
+@dataclass
+class Stream:
+    """Where a client is in its feed, and what it had where."""
+
+    feed: str = ""
+    last: int | None = None
+    """The last `seq`; None where any may follow."""
+    latest: float = 0.0
+    """The time of the last signal."""
+
+    def change(self, feed: str, *, continues: bool) -> None:
+        """A frame says which feed follows; it goes on where it was if that is the same one, and nothing is said to be missed."""
+        self.last = self.last if continues and feed == self.feed else None
+        self.feed = feed
+
+
 def _check_stream(client: ClientRecord, findings: Findings) -> None:
-    """Within a feed each `seq` follows the last, over reconnects too, unless the client was told otherwise."""
-    feed, last, latest = "", None, 0.0
+    """Within a feed each `seq` follows the last, over reconnects too, unless the client was told otherwise.
+
+    While premium signals are withheld because a tier cannot be verified, the cursor of all frames stands still. Who resumes from
+    such a cursor is sent everything since, marked `replay`: exactly what came under that very cursor may come again so.
+    """
+    stream = Stream()
     seen: Counter[str] = Counter()
     times: list[float] = []
+    places: dict[str, Stream] = {}
+    """Where the client was when it was first told a cursor."""
+    under: dict[str, set[str]] = defaultdict(set)
+    """What it was sent while that cursor stood still."""
     for session in client.sessions:
+        told, again = None, set(under[session.cursor]) if session.cursor else set()
+        if again and session.raw:
+            stream = replace(places[session.cursor or ""])
         for frame in session.frames():
             kind = frame["type"]
             findings.frames += 1
             if kind in {"connected", "tier_changed"}:
-                continues = kind == "connected" and frame["recovered"] is True and FEEDS[frame["user_tier"]] == feed
-                feed, last = FEEDS[frame["user_tier"]], last if continues else None
+                stream.change(FEEDS[frame["user_tier"]], continues=kind == "connected" and frame["recovered"] is True)
             elif kind == "resync_required":
-                last = None
+                stream.last = None
             elif kind == "new_signal":
-                seq, key, time = frame["seq"], frame["data"]["hash"], frame["data"]["server_timestamp"]
                 findings.delivered += 1
-                if last is not None and seq <= last:
-                    findings.out_of_order.append(f"{client.name}: {feed} {seq} came after {last}")
-                if last is not None and seq > last + 1:
-                    # signals that it had before, on the other feed, are not sent again; times are unique over the log
-                    had = bisect_left(times, time) - bisect_right(times, latest)
-                    if seq - last - 1 > had:
-                        findings.silent_gaps.append(
-                            f"{client.name}: {feed} {last} is followed by {seq}, {had} were had"
-                        )
-                seen[key] += 1
-                insort(times, time)
-                last, latest = seq, time
+                key = frame["data"]["hash"]
+                _check_place(client, stream, frame, times, findings)
+                if key in again and frame.get("replay") is True:
+                    again.discard(key)
+                    findings.repeated_as_told += 1
+                else:
+                    seen[key] += 1
+                    insort(times, frame["data"]["server_timestamp"])
+                if frame["cursor"] == told:
+                    under[told].add(key)
+            if cursor := frame.get("cursor"):
+                told = cursor
+                places.setdefault(cursor, replace(stream))
     findings.duplicated += [f"{client.name}: {key} came {count} times" for key, count in seen.items() if count > 1]
+
+
+def _check_place(client: ClientRecord, stream: Stream, frame: Frame, times: list[float], findings: Findings) -> None:
+    """See whether a signal follows the last one, and go on from it. `times` are those of all signals that it had, on any feed."""
+    seq, time, last = frame["seq"], frame["data"]["server_timestamp"], stream.last
+    if last is not None and seq <= last:
+        findings.out_of_order.append(f"{client.name}: {stream.feed} {seq} came after {last}")
+    if last is not None and seq > last + 1:
+        # signals that it had before, on the other feed, are not sent again; times are unique over the log
+        had = bisect_left(times, time) - bisect_right(times, stream.latest)
+        if seq - last - 1 > had:
+            findings.silent_gaps.append(f"{client.name}: {stream.feed} {last} is followed by {seq}, {had} were had")
+    stream.last, stream.latest = seq, time
 
 
 def _check_content(history: History, client: ClientRecord, findings: Findings) -> None:

@@ -263,3 +263,54 @@ def test_withheld_premium_that_is_replayed_leaves_no_gap(told: Told) -> None:
     for number, each in enumerate(withheld, told.all + 1):
         told.receive(twin, 63.0, frame_of(each, number))
     check(told.history).assert_clean()
+
+
+# -- a cursor that stood still --------------------------------------------------------------------
+
+
+def withheld(told: Told) -> list[Submitted]:
+    """The rich client is cut off, is served as a STARTER under the cursor it came with, and is cut off again."""
+    told.reconnect(told.rich, 60.0, "starter", recovered=True)
+    sent = [told.submit(61.0 + number, premium=number % 2 == 1, deliver=False) for number in range(6)]
+    for submitted in sent:
+        told.all += 1
+        if not submitted.premium:
+            told.standard += 1
+            frame = frame_of(submitted, told.standard)
+            told.receive(told.poor, submitted.began + 0.2, frame)
+            told.receive(told.rich, submitted.began + 0.2, {**frame, "cursor": "c"})
+    return sent
+
+
+def repeat(told: Told, sent: list[Submitted], **more: object) -> None:
+    """It resumes from the cursor that stood still, with its tier known again."""
+    told.reconnect(told.rich, 70.0, "pro", recovered=True)
+    for number, submitted in enumerate(sent):
+        told.receive(told.rich, 71.0, {**frame_of(submitted, told.all - len(sent) + 1 + number), **more})
+
+
+def test_what_came_under_a_cursor_that_stood_still_may_be_replayed(told: Told) -> None:
+    repeat(told, withheld(told), replay=True)
+    findings = check(told.history)
+    findings.assert_clean()
+    assert findings.repeated_as_told == 3
+
+
+def test_a_repeat_that_is_not_marked_is_a_duplicate(told: Told) -> None:
+    repeat(told, withheld(told))
+    assert found(told) == {"duplicated"}
+
+
+def test_a_repeat_of_what_came_under_another_cursor_is_a_duplicate(told: Told) -> None:
+    sent = withheld(told)
+    before = next(each for each in told.history.submissions.values() if not each.premium)
+    repeat(told, sent, replay=True)
+    told.receive(told.rich, 72.0, {**frame_of(before, told.all + 1), "replay": True})
+    assert "duplicated" in found(told)
+
+
+def test_what_was_withheld_and_is_not_replayed_is_lost_and_a_silent_gap(told: Told) -> None:
+    sent = withheld(told)
+    repeat(told, sent, replay=True)
+    told.drop(told.rich, lambda frame: frame["data"]["type"] == "PREMIUM")
+    assert found(told) == {"lost", "silent_gaps"}

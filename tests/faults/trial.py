@@ -64,6 +64,8 @@ class Trial:
             elif kind in {"unexpected", "duplicated", "out_of_order", "silent_gaps", "forked"}:
                 of = findings.delivered
             self.count(kind.replace("_", " "), len(found), of=of, unit=unit)
+        if findings.repeated_as_told:
+            self.tally(**{"repeats marked replay, from a cursor that stood still": findings.repeated_as_told})
         if findings.told_missing:
             self.tally(**{"deliveries refused with resync_required": findings.told_missing})
         findings.assert_clean()

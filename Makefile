@@ -100,9 +100,23 @@ test-faults: .venv/.installed ## Of all tests, those that kill, freeze and cut o
 faults: .venv/.installed ## Cause every fault at length and write docs/guarantees.md (ROW=n for one, SEED=n, FRESH=1)
 	@ROW=$(ROW) FAULT_SEED=$(SEED) FRESH=$(FRESH) $(BIN)/python -m tests.faults.run $(ARGS)
 
-.PHONY: bench-fanout
-bench-fanout: .venv/.installed ## Measure what a delivery costs, beside a bare C loop (ARGS="--sockets 1000 --rate 20")
-	@PYTHONPATH=deploy/local $(BIN)/python -m tests.bench.fanout --json .data/bench/fanout.json $(ARGS)
+# Benchmarks want the machine to themselves; each prints its floor or peer beside it and keeps its result under .data/bench/.
+BENCH := PYTHONPATH=deploy/local $(BIN)/python -m tests.bench
+
+.PHONY: bench
+bench: .venv/.installed ## Measure the headline figures beside their targets, then write docs/performance.md (10 min)
+	@$(BENCH)
+
+.PHONY: bench-growth
+bench-growth: .venv/.installed ## Measure cost over connections, users, filters, rings and logs (ARGS="--only log")
+	@$(BENCH).growth $(ARGS) && $(BENCH).performance
+
+bench-%: .venv/.installed # fanout capacity latency ingest memory statements storm polling replicas (ARGS="--help")
+	@$(BENCH).$* $(ARGS)
+
+.PHONY: soak
+soak: .venv/.installed ## Load the system steadily while clients come and go (MINUTES=10)
+	@$(BENCH).soak --minutes $(or $(MINUTES),10) $(ARGS)
 
 .PHONY: clean
 clean: ## Remove caches and local data (not .venv)

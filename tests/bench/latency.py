@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.figures import Figure, report
+from tests.bench.hops import buckets, percentiles_ms
 from tests.bench.machine import pinned
 from tests.bench.system import HERE, OTHERS_CORE, client_urls, load, result_of, submitting, system
 from tests.bench.workspace import workspace
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--repetitions", type=int, default=3)
     options = parser.parse_args()
-    floors, many, one = [], [], []
+    floors, many, one, hops = [], [], [], []
     with ExitStack() as cleanup:
         directory, backends = cleanup.enter_context(workspace())
         stack = cleanup.enter_context(system(directory, backends))
@@ -59,7 +60,9 @@ def main() -> None:
             floors.append(floor(directory, stack.amqp_url, options.rate, options.seconds))
             with submitting(stack, options.rate):
                 one.append(result_of(load(urls[:7], directory, options.seconds))["latency_ms"])
+                before = buckets(stack)
                 many.append(result_of(load(urls, directory, options.seconds))["latency_ms"])
+                hops.append(percentiles_ms(before, buckets(stack)))
     bare = [each["p50"] for each in floors]
     p50 = Figure(
         f"p50 from submission to {options.sockets} sockets", "ms", [each["p50"] for each in many], 3,
@@ -73,7 +76,12 @@ def main() -> None:
         statistics.median(p99s) <= TARGET_P99_MS,
     )  # fmt: skip
     few = Figure("p50 from submission to 7 sockets", "ms", [each["p50"] for each in one], None, "four bare steps", bare)
-    report("latency", [p50, p99, few], options=vars(options), series={"floor": floors, "many": many, "few": one})
+    report(
+        "latency",
+        [p50, p99, few],
+        options=vars(options),
+        series={"floor": floors, "many": many, "few": one, "hops_ms": hops},
+    )
 
 
 if __name__ == "__main__":

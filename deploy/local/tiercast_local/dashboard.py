@@ -9,7 +9,7 @@ from tiercast_local.node import alone, find_node
 PROJECT = ROOT / "services" / "dashboard"
 DIST = PROJECT / "dist"
 STAMP = ROOT / ".cache" / "dashboard.built"
-MADE = ("node_modules", "dist", "tests", ".installing")
+MADE = ("node_modules", "dist", "tests", "eslint.config.js", ".installing")
 """Not sources of what is served."""
 
 

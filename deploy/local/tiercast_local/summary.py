@@ -45,4 +45,4 @@ def _links(address: str, tokens: Mapping[str, str]) -> list[str]:
 
 
 def _tokens(tokens: Mapping[str, str]) -> list[str]:
-    return [f"  token of user {name:<8} {token}" for name, token in tokens.items()]
+    return [f"  token of user {tier:<8} {token}" for tier, token in tokens.items() if tier != OPS]

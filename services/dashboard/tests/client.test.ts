@@ -4,7 +4,7 @@ import { SignedOut, type Token } from "../src/realtime/token";
 import { connected, FakeSocket, newSignal, pong, signal } from "./support";
 
 let sockets: FakeSocket[] = [];
-let tokens: Array<() => Promise<Token>> = [];
+let tokens: (() => Promise<Token>)[] = [];
 
 function client(options: Partial<RealtimeOptions> = {}): RealtimeClient {
   return new RealtimeClient({

@@ -81,7 +81,7 @@ describe("tokens", () => {
 });
 
 describe("the list of signals", () => {
-  const frames: Array<() => void> = [];
+  const frames: (() => void)[] = [];
   const list = (limit: number) => new SignalList(limit, (then) => frames.push(then));
   const draw = () => {
     for (const frame of frames.splice(0)) frame();

@@ -6,7 +6,7 @@ export class FakeSocket implements Socket {
   readyState = 0;
   onmessage: ((event: MessageEvent) => void) | null = null;
   onclose: ((event: CloseEvent) => void) | null = null;
-  sent: Array<{ type: string } & Record<string, unknown>> = [];
+  sent: ({ type: string } & Record<string, unknown>)[] = [];
   closed = false;
 
   constructor(

@@ -6,7 +6,7 @@ import type { Signal } from "../src/realtime/frames";
 import { verify } from "../src/realtime/verify";
 import { signal } from "./support";
 
-const sha256 = (...parts: Array<string | Buffer>) => {
+const sha256 = (...parts: (string | Buffer)[]) => {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   return hash.digest();

@@ -42,9 +42,9 @@ function Chart({ symbol }: { symbol: string }) {
   );
 }
 
-function facts(signal: Signal): Array<[string, string]> {
+function facts(signal: Signal): [string, string][] {
   const { entry_price: entry, take_profit: target, stop_loss: stop } = signal;
-  const all: Array<[string, string | null]> = [
+  const all: [string, string | null][] = [
     ["Entry", price(entry)],
     ["Target", target === null ? null : `${price(target)} (${percent(target / entry - 1)})`],
     ["Stop", stop === null ? null : `${price(stop)} (${percent(stop / entry - 1)})`],

@@ -92,7 +92,7 @@ function colour(name: string): string {
 }
 
 /** A chart has one point a second: the last one counts. */
-function onePerSecond(signals: readonly Signal[]): Array<[UTCTimestamp, Signal]> {
+function onePerSecond(signals: readonly Signal[]): [UTCTimestamp, Signal][] {
   const points = new Map<number, Signal>();
   for (const signal of signals) points.set(Math.floor(signal.server_timestamp), signal);
   return [...points].map(([time, signal]) => [time as UTCTimestamp, signal]);

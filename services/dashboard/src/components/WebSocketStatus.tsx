@@ -32,7 +32,6 @@ export function WebSocketStatus({ isPolling, pollEvery }: Props) {
   const show = () => setShown(true);
   const late = label === "Live" && socket.stale;
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: hovering is a second way to what focus shows
     <div className="status" onMouseEnter={show} onMouseLeave={hide}>
       <button
         type="button"
@@ -60,10 +59,10 @@ function Details({ pollEvery, label, running }: { pollEvery: number | null; labe
   const { lastSignalAt } = client;
   const transport =
     label === "Live" ? "WebSocket" : pollEvery === null ? "None" : `Polling every ${Math.round(pollEvery / 1000)} s`;
-  const rows: Array<[string, string]> = [
+  const rows: [string, string][] = [
     ["Transport", transport],
     ["Latency", label === "Live" ? `${milliseconds(latencyMs)} there and back` : "–"],
-    ["Last signal", lastSignalAt === null ? "None since this page was opened" : `${ago((now - lastSignalAt) / 1000)}`],
+    ["Last signal", lastSignalAt === null ? "None since this page was opened" : ago((now - lastSignalAt) / 1000)],
   ];
   if (retryAt !== null) rows.push(["Reconnecting", `In ${Math.max(0, Math.ceil((retryAt - now) / 1000))} s`]);
   else if (state === "connecting") rows.push(["Reconnecting", "Now"]);

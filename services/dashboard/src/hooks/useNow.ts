@@ -5,9 +5,13 @@ export function useNow(interval = 1000, running = true): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
     if (!running) return;
-    setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), interval);
-    return () => clearInterval(timer);
+    const tick = () => setNow(Date.now());
+    const first = setTimeout(tick, 0); // it may have stood still for long
+    const timer = setInterval(tick, interval);
+    return () => {
+      clearTimeout(first);
+      clearInterval(timer);
+    };
   }, [interval, running]);
   return now;
 }

@@ -49,7 +49,6 @@ export function useSignals({
   const isConnected = useWebSocket && socket.isConnected;
   const list = useMemo(() => new SignalList(limit), [limit]);
   const signals = useSyncExternalStore(list.subscribe, list.getSnapshot);
-  const heardAt = useRef<number | null>(null);
   const place = useRef<Place>({ cursor: null, whole: false, tier: null });
 
   const query = useQuery({
@@ -81,7 +80,6 @@ export function useSignals({
     };
     return client.onFrame((frame) => {
       if (frame.type === "new_signal") {
-        heardAt.current = Date.now();
         if (!premiumOnly || frame.data.type === "PREMIUM") list.add([frame.data]);
         if (place.current.whole) place.current.cursor = frame.cursor;
       } else if (frame.type === "connected") {
@@ -108,7 +106,7 @@ export function useSignals({
   }, [isConnected, refetch]);
 
   const polling = nextPoll({ autoPoll, pollInterval, useWebSocket, isConnected }) !== false;
-  const newest = Math.max(heardAt.current ?? 0, query.dataUpdatedAt);
+  const newest = Math.max(list.addedAt, query.dataUpdatedAt);
   return {
     signals,
     isLoading: query.isPending && signals.length === 0,

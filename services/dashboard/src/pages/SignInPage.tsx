@@ -1,4 +1,4 @@
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type SubmitEvent, type ReactNode, useState } from "react";
 import { claimsOf } from "../realtime/token";
 
 interface Props {
@@ -13,7 +13,7 @@ interface Props {
 export function SignInPage({ title, children, reason, onToken }: Props) {
   const [text, setText] = useState("");
   const [wrong, setWrong] = useState(false);
-  const submit = (event: FormEvent) => {
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const token = text.trim().replace(/^.*#token=/, "");
     if (claimsOf(token) === null) setWrong(true);

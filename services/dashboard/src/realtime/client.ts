@@ -128,9 +128,9 @@ export class RealtimeClient {
     const { state } = this.#snapshot;
     if (state === "idle" || state === "closed") {
       this.#set({ attempt: 0, problem: null });
-      this.#connect();
+      void this.#connect();
     } else if (state === "backing-off") {
-      this.#connect();
+      void this.#connect();
     }
   }
 
@@ -143,7 +143,7 @@ export class RealtimeClient {
   /** The browser is back online, or the tab awake: come back at once, or see whether the connection still lives. */
   wake(): void {
     const { state } = this.#snapshot;
-    if (state === "backing-off" && this.#retryAfterMs === null) this.#connect();
+    if (state === "backing-off" && this.#retryAfterMs === null) void this.#connect();
     else if (state === "open") this.#ping();
   }
 
@@ -198,7 +198,7 @@ export class RealtimeClient {
     const wait = this.#retryAfterMs ?? backoff(attempt, this.#options.random);
     this.#release();
     this.#become("backing-off", { attempt: attempt + 1, retryAt: Date.now() + wait, latencyMs: null, problem });
-    this.#timers.set("retry", wait, () => this.#connect());
+    this.#timers.set("retry", wait, () => void this.#connect());
   }
 
   #close(problem: Problem | null): void {
@@ -287,7 +287,7 @@ export class RealtimeClient {
   }
 
   #refreshLater(expiresIn: number | null): void {
-    if (expiresIn !== null) this.#timers.set("refresh", expiresIn * 800, () => this.#refresh());
+    if (expiresIn !== null) this.#timers.set("refresh", expiresIn * 800, () => void this.#refresh());
   }
 
   /** Fetch a newer token at four fifths of its life and show it on the live socket. */
@@ -300,7 +300,7 @@ export class RealtimeClient {
       this.send({ type: "auth", token });
       this.#refreshLater(expiresIn);
     } catch {
-      if (generation === this.#generation) this.#timers.set("refresh", REFRESH_RETRY_MS, () => this.#refresh());
+      if (generation === this.#generation) this.#timers.set("refresh", REFRESH_RETRY_MS, () => void this.#refresh());
     }
   }
 

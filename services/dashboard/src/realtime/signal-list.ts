@@ -13,6 +13,8 @@ export class SignalList {
   readonly #changes = new Listeners();
   readonly #limit: number;
   readonly #nextFrame: (then: () => void) => void;
+  /** When something was last taken in (milliseconds since 1970); 0 before. */
+  addedAt = 0;
   #signals: readonly Signal[] = [];
   #ids = new Set<string>();
   #added: Signal[] = [];
@@ -33,6 +35,7 @@ export class SignalList {
       if (this.#ids.has(signal.id)) continue;
       this.#ids.add(signal.id);
       this.#added.push(signal);
+      this.addedAt = Date.now();
     }
     if (this.#added.length > this.#limit * 2) this.#merge(); // a tab in the background draws no frames
     if (this.#added.length > 0) this.#changeOnNextFrame();

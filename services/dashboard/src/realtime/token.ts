@@ -45,5 +45,5 @@ export function claimsOf(token: string): Claims | null {
 /** A token that was handed to the page and cannot be renewed by it. */
 export function fixedToken(token: string): TokenSource {
   const exp = claimsOf(token)?.exp ?? null;
-  return async () => ({ token, expiresIn: exp === null ? null : exp - Date.now() / 1000 });
+  return () => Promise.resolve({ token, expiresIn: exp === null ? null : exp - Date.now() / 1000 });
 }

@@ -4,7 +4,7 @@ import type { Proof } from "./api";
 import type { Signal } from "./frames";
 
 /** What the producer hashed, and what the signal calls it. */
-const SAME: ReadonlyArray<readonly [string, keyof Signal]> = [
+const SAME: readonly (readonly [string, keyof Signal])[] = [
   ["action", "action"],
   ["confidence", "confidence"],
   ["entry_price", "entry_price"],
@@ -12,7 +12,10 @@ const SAME: ReadonlyArray<readonly [string, keyof Signal]> = [
   ["target_price", "take_profit"],
 ];
 
-export type Check = { name: string; holds: boolean };
+export interface Check {
+  name: string;
+  holds: boolean;
+}
 
 /** Every check of `proof` against the signal that this page shows; the signal is verified when all hold. */
 export async function verify(signal: Signal, proof: Proof): Promise<Check[]> {

@@ -1,16 +1,21 @@
 """The command `tiercast-tiers`."""
 
 import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tiercast_shared.command_line import explained
 from tiercast_shared.contracts.tiers import Tier, UserId
 from tiercast_shared.observability import configure_logging
 from tiercast_shared.settings import load_settings
-from tiercast_tiers import commands
+from tiercast_tiers import commands, import_command
 from tiercast_tiers.api_models import Actor, Reason
 from tiercast_tiers.app import serve as serve_until_stopped
 from tiercast_tiers.settings import DatabaseSettings, TiersSettings
@@ -107,6 +112,35 @@ def history(user: User, limit: Annotated[int, typer.Option(min=1)] = 50) -> None
         changes = asyncio.run(commands.user_history(load_settings(DatabaseSettings), user, limit))
     for change in changes:
         typer.echo(change.model_dump_json())
+
+
+@main.command("import")
+def import_tiers(
+    file: Annotated[
+        Path, typer.Argument(help="CSV in UTF-8: a header user_id,tier[,reason], then a line for each user.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only check the file, and count what would change.")
+    ] = False,
+    actor: Annotated[str, typer.Option(callback=actor_name)] = "import",
+) -> None:
+    """Set the tiers of many users. Nothing is done if any line is wrong; running it again finishes what was interrupted."""
+    settings = load_settings(DatabaseSettings)
+    with explained(PROGRAM), progress_bar() as progress:
+        lines = import_command.read_file(file)
+        task = progress.add_task("importing", total=len(lines))
+        imported = asyncio.run(
+            import_command.import_lines(
+                settings, lines, actor, dry_run=dry_run, on_progress=lambda done: progress.advance(task, done)
+            )
+        )
+    typer.echo(json.dumps(asdict(imported)))
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error, where it does not get between the lines of an answer."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
 
 
 if __name__ == "__main__":

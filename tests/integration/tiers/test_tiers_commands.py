@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -53,6 +54,56 @@ def test_what_is_set_is_got_and_remembered(run, migrated):
         ("pro", "beta tester", "ops"),
     ]
     assert len(objects(run("history", "auth0|alice", "--limit", "1"))) == 1
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    """A file of 1201 users, some of whom are starters."""
+    file = tmp_path / "tiers.csv"
+    rows = "".join(f"user-{n},{'starter' if n % 4 == 0 else 'pro'},order {n}\r\n" for n in range(1200))
+    file.write_text(f"\ufeffuser_id,tier,reason\r\n{rows}Zoë,elite,\r\n", encoding="utf-8")
+    return file
+
+
+def test_a_sheet_is_imported_once_and_its_changes_are_in_the_log(run, migrated, sheet):
+    (dry,) = objects(run("import", str(sheet), "--dry-run"))
+    assert dry == {"lines": 1201, "changed": 901, "dry_run": True}
+    assert objects(run("history", "user-1")) == []
+    (done,) = objects(run("import", str(sheet), "--actor", "migration"))
+    assert done == {"lines": 1201, "changed": 901, "dry_run": False}
+    (change,) = objects(run("history", "user-1"))
+    assert (change["tier"], change["reason"], change["actor"]) == ("pro", "order 1", "migration")
+    assert objects(run("history", "Zoë"))[0]["reason"] == "imported"
+    (again,) = objects(run("import", str(sheet)))
+    assert again["changed"] == 0
+
+
+def test_an_import_that_was_interrupted_is_finished_by_another(run, migrated, sheet):
+    part = sheet.with_name("part.csv")
+    part.write_text("".join(sheet.read_text().splitlines(keepends=True)[:501]), encoding="utf-8")
+    (begun,) = objects(run("import", str(part)))
+    (rest,) = objects(run("import", str(sheet)))
+    assert begun["changed"] + rest["changed"] == 901
+
+
+def test_of_a_sheet_with_a_wrong_line_nothing_is_imported(run, migrated, sheet):
+    sheet.write_text(sheet.read_text() + "late,gold,\n", encoding="utf-8")
+    result = run("import", str(sheet))
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert "nothing was imported" in result.stderr
+    assert "line 1203: tier: " in result.stderr
+    assert objects(run("history", "user-1")) == []
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "No such file"), (b"user_id,tier\na,pro\n\xff,pro\n", "utf-8")])
+def test_a_file_that_cannot_be_read_is_named(run, migrated, tmp_path, content, says):
+    file = tmp_path / "tiers.csv"
+    if content is not None:
+        file.write_bytes(content)
+    result = run("import", str(file))
+    assert result.exit_code == 78
+    assert str(file) in result.stderr
+    assert says in result.stderr
 
 
 def test_a_user_nobody_has_heard_of_is_a_starter_without_history(run, migrated):

@@ -9,12 +9,14 @@ from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from docs.asyncapi.document import AmqpChannel, Json, Message, SocketChannel, document
 from tiercast_gateway import handshake
+from tiercast_gateway.presence_exchange import PRESENCE
 from tiercast_ingest.dead_letters import ERROR_HEADER, MESSAGE_ID_HEADER, REASON_HEADER, USER_HEADER
 from tiercast_ingest.domain.reasons import REASONS
 from tiercast_ingest.domain.sender import PRODUCER_HEADER
 from tiercast_shared.contracts.base import Beacon, Contract
 from tiercast_shared.contracts.close_codes import CloseCode
 from tiercast_shared.contracts.frames import ClientFrame, ServerFrame
+from tiercast_shared.contracts.presence import GatewayPresence
 from tiercast_shared.contracts.signals import SIGNAL_PUBLISHED, Signal, SignalEventHeaders
 from tiercast_shared.contracts.submissions import SignalSubmission
 from tiercast_shared.contracts.tiers import SessionRevoked, TierChanged, TierEventHeaders
@@ -84,6 +86,8 @@ DEAD_LETTER = Message(
     summary="A message that can never be stored: its body untouched, its own headers beside these.",
 )
 
+PRESENCE_MESSAGE = Message(PRESENCE, GatewayPresence)
+
 PROBE_MESSAGE = Message(PROBE, None, summary="Empty, known by its AMQP property `type`: does my queue reach me?")
 
 
@@ -110,6 +114,15 @@ def gateway() -> Json:
                 TIERS_EVENTS,
                 "Every change of tier, every revocation, and the tiers service's beacon, on the same queue.",
                 own_queue,
+            ),
+            AmqpChannel(
+                topology.GATEWAY_PRESENCE,
+                "send",
+                exchange(topology.GATEWAY_PRESENCE),
+                (PRESENCE_MESSAGE,),
+                "Who is connected to this replica: every second, and as soon as it changes. The others' arrive on the same queue.",
+                own_queue,
+                TRANSIENT,
             ),
             AmqpChannel(
                 topology.GATEWAY_PROBES,

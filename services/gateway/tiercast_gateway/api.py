@@ -96,6 +96,7 @@ def signals_router(history: History, streams: Streams, caller: Callable[[Request
         header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
     ) -> Response:
         """The live feed as server-sent events: each `data` is a frame as on the WebSocket, each `id` a cursor to resume from."""
+        streams.admit(caller)
         return EventStream(streams, caller, header or last_event_id)
 
     return router

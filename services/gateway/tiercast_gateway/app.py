@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 import time
+import uuid
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +17,7 @@ from tiercast_gateway.api import signals_router
 from tiercast_gateway.auth import Identity
 from tiercast_gateway.callers import caller_dependency
 from tiercast_gateway.clients import IngestClient, TiersClient
+from tiercast_gateway.connection_limits import ConnectionLimits
 from tiercast_gateway.consumers import EventConsumer
 from tiercast_gateway.cursor import CursorCodec
 from tiercast_gateway.dashboard import Dashboard
@@ -30,6 +32,8 @@ from tiercast_gateway.hub import Hub
 from tiercast_gateway.ledger import ledger_router
 from tiercast_gateway.metrics import GatewayMetrics, StateCollector
 from tiercast_gateway.missed import MissedSignals
+from tiercast_gateway.presence import Presence
+from tiercast_gateway.presence_exchange import PresenceExchange
 from tiercast_gateway.refill import SignalRefill
 from tiercast_gateway.server import DrainingServer
 from tiercast_gateway.sessions import Sessions
@@ -92,11 +96,15 @@ class Gateway:
             connected_users=lambda: self.sessions.users,
             on_lookup=self.metrics.looked_up_users,
         )
+        self.presence = Presence(self.replica, uuid.uuid4().hex[:8])
+        self.limits = ConnectionLimits(self.presence, self._connection_limit)
+        self.presence_exchange = PresenceExchange(settings.amqp_url.get_secret_value(), self.presence)
         self.sessions = Sessions(
             hub=self.hub,
             feed=self.feed,
             tiers=self.tiers,
             missed=self.missed,
+            limits=self.limits,
             refill_needed=lambda: self.refill.needed(),  # noqa: PLW0108 - made below
             verify=self.trust.verifier.verify,
             keys=self.trust.keys,
@@ -113,8 +121,9 @@ class Gateway:
             self.tiers,
             self.tier_sync,
             on_stale=lambda stale: self.sessions.upstream_is(stale=stale),
+            on_presence=self.limits.heard,
         )
-        self.streams = Streams(self.feed, self.missed, self.tiers)
+        self.streams = Streams(self.feed, self.missed, self.tiers, self.limits)
         self.drain = Drain(self.sessions, self.streams, seconds=settings.drain_seconds)
         self.consumer = EventConsumer(
             settings.amqp_url.get_secret_value(),
@@ -148,7 +157,7 @@ class Gateway:
         )
         install_error_handlers(app, challenge="Bearer")
         app.include_router(health_router(checks))
-        app.include_router(stats_router(self.sessions))
+        app.include_router(stats_router(self.presence))
         caller = caller_dependency(self.trust.credential, self.tiers, self.tier_sync, self.settings.entitlements)
         history = History(self.feed, self.missed, self._feed_now, self.tiers.trusted)
         app.include_router(signals_router(history, self.streams, caller))
@@ -182,6 +191,7 @@ class Gateway:
             await stack.enter_async_context(
                 background(
                     self.consumer.run,
+                    self.presence_exchange.run,
                     self.refill.run,
                     self.tier_sync.run,
                     self.upstream.watch,
@@ -199,6 +209,13 @@ class Gateway:
     async def _revoked(self, identity: Identity) -> bool:
         await self.tier_sync.resolve(identity.user_id)
         return self.tiers.revoked(identity.user_id, identity.issued_at)
+
+    def _connection_limit(self, user_id: str) -> int:
+        """By the tier known last: what cannot be verified for a while takes no connection away."""
+        tier = self.tiers.last_known(user_id)
+        entitlements = self.settings.entitlements
+        known = entitlements.values() if tier is None else (entitlements[tier],)
+        return max(entitlement.max_connections for entitlement in known)
 
     def _feed_now(self, user_id: str) -> Feed:
         return self.settings.entitlements[self.tiers.tier_of(user_id)].feed

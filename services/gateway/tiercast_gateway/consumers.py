@@ -18,15 +18,22 @@ from aiormq.abc import DeliveredMessage
 from faststream.rabbit import ExchangeType, RabbitBroker, RabbitExchange, RabbitQueue
 from pamqp.commands import Basic
 
-from tiercast_gateway.events import BadEvent, beacon, signal_entry, tier_event
+from tiercast_gateway.events import BadEvent, beacon, presence, signal_entry, tier_event
 from tiercast_gateway.ring import LogEntry
 from tiercast_shared.contracts.base import Beacon
+from tiercast_shared.contracts.presence import GatewayPresence
 from tiercast_shared.contracts.signals import SIGNAL_PUBLISHED
 from tiercast_shared.contracts.tiers import SessionRevoked, TierChanged
 from tiercast_shared.eventlog.beacon import BEACON
 from tiercast_shared.messaging.broker import BROKER_ERRORS, CONNECT_TIMEOUT, HEARTBEAT_SECONDS, with_heartbeat
 from tiercast_shared.messaging.probe import PROBE, ProbeReturned, probe
-from tiercast_shared.messaging.topology import GATEWAY_PROBES, GATEWAY_QUEUES, SIGNALS_EVENTS, TIERS_EVENTS
+from tiercast_shared.messaging.topology import (
+    GATEWAY_PRESENCE,
+    GATEWAY_PROBES,
+    GATEWAY_QUEUES,
+    SIGNALS_EVENTS,
+    TIERS_EVENTS,
+)
 from tiercast_shared.observability import get_logger
 
 SILENCE_SECONDS = 2.0
@@ -57,6 +64,9 @@ class EventHandler(Protocol):
 
     def tiers_beacon(self, beacon: Beacon) -> None:
         """The tiers service is alive, and has published up to `beacon.head`."""
+
+    def presence(self, report: GatewayPresence) -> None:
+        """A replica, maybe this one, says who is connected to it."""
 
     def consuming(self) -> None:
         """A new queue is bound and consumed: what was published before must be fetched from the logs."""
@@ -137,7 +147,7 @@ class EventConsumer:
         queue = RabbitQueue(name, exclusive=True, auto_delete=True, durable=False)
         fanouts = [
             RabbitExchange(exchange, type=ExchangeType.FANOUT, durable=True)
-            for exchange in (SIGNALS_EVENTS, TIERS_EVENTS)
+            for exchange in (SIGNALS_EVENTS, TIERS_EVENTS, GATEWAY_PRESENCE)
         ]
         probes = RabbitExchange(GATEWAY_PROBES, type=ExchangeType.DIRECT, durable=True)
 
@@ -186,6 +196,9 @@ class EventConsumer:
     def _dispatch(
         self, kind: object, exchange: str, headers: Mapping[str, object], body: bytes, correlation_id: str | None
     ) -> None:
+        if exchange == GATEWAY_PRESENCE:
+            self._handler.presence(presence(body))
+            return
         from_ingest = exchange == SIGNALS_EVENTS
         if kind == BEACON:
             (self._handler.signals_beacon if from_ingest else self._handler.tiers_beacon)(beacon(body))

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from tiercast_gateway.ring import LogEntry
 from tiercast_shared.contracts.base import Beacon
+from tiercast_shared.contracts.presence import GatewayPresence
 from tiercast_shared.contracts.tiers import SessionRevoked, TierChanged, TierEvent
 
 _TIER_EVENT: TypeAdapter[TierChanged | SessionRevoked] = TypeAdapter(TierEvent)
@@ -47,6 +48,18 @@ def beacon(body: bytes) -> Beacon:
         return Beacon.model_validate_json(body)
     except ValueError as error:
         raise BadEvent(f"beacon: {error}") from None
+
+
+def presence(body: bytes) -> GatewayPresence:
+    """A replica's report.
+
+    Raises:
+        BadEvent: it is malformed.
+    """
+    try:
+        return GatewayPresence.model_validate_json(body)
+    except ValueError as error:
+        raise BadEvent(f"gateway.presence: {error}") from None
 
 
 def tier_event(body: bytes) -> TierChanged | SessionRevoked:

@@ -1,8 +1,10 @@
 """Which connections there are: by user, by tier, without a token yet, and on their way out. Pure."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from tiercast_gateway.connection import Connection, State
+from tiercast_gateway.connection_limits import ConnectionLimits
 from tiercast_gateway.frames import encode
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.tier_cache import TierCache
@@ -14,8 +16,9 @@ from tiercast_shared.contracts.tiers import Tier
 class Registry:
     """All connections of this replica, from their first moment to their last."""
 
-    def __init__(self, hub: Hub, tiers: TierCache) -> None:
+    def __init__(self, hub: Hub, tiers: TierCache, limits: ConnectionLimits) -> None:
         self._hub = hub
+        self._limits = limits
         self._tiers = tiers
         self._connections: dict[Connection, None] = {}
         self._anonymous: dict[Connection, None] = {}
@@ -80,12 +83,23 @@ class Registry:
         connection.become(State.OPEN)
         connection.tier = tier
         self._by_tier[tier] += 1
+        self._limits.opened(connection.user_id, connection, tier, partial(self.turn_away, connection))
 
     def moved(self, connection: Connection, tier: Tier) -> None:
         """An open one is served as another tier from now on."""
         self._by_tier[connection.tier] -= 1
         self._by_tier[tier] += 1
         connection.tier = tier
+        self._limits.presence.moved(connection.user_id, tier)
+
+    def turn_away(self, connection: Connection) -> None:
+        """Its user has too many connections. The code says not to come back by itself: two devices would push each other out."""
+        self.close(
+            connection,
+            CloseCode.TOO_MANY_CONNECTIONS,
+            "too many connections of this user",
+            error="too_many_connections",
+        )
 
     def close(self, connection: Connection, code: CloseCode, reason: str, *, error: str | None = None) -> None:
         """End it: out of the hub first, then an `error` frame that says why, then the close frame."""
@@ -108,6 +122,7 @@ class Registry:
         self._hub.detach(connection)
         if connection.state is State.OPEN:
             self._by_tier[connection.tier] -= 1
+            self._limits.presence.closed(connection.user_id, connection)
         connection.become(State.CLOSED)
         self._connections.pop(connection, None)
         self._anonymous.pop(connection, None)

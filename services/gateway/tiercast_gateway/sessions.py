@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from tiercast_gateway.auth import Identity
 from tiercast_gateway.connection import Connection, State
+from tiercast_gateway.connection_limits import ConnectionLimits, unlimited
 from tiercast_gateway.credentials import Credentials
 from tiercast_gateway.delivery import Delivery
 from tiercast_gateway.dialogue import Dialogue
@@ -42,6 +43,7 @@ class Sessions:
         look_up: Callable[[str], None],
         missed: MissedSignals,
         entitlements: Entitlements,
+        limits: ConnectionLimits | None = None,
         refill_needed: Callable[[], None] = lambda: None,
         keys: Renewable | None = None,
         clock: Callable[[], float] = time.time,
@@ -54,7 +56,8 @@ class Sessions:
         self._clock = clock
         self.heartbeat_seconds = heartbeat_seconds
         self._stale = False
-        self.registry = Registry(hub, tiers)
+        self._limits = limits or unlimited()
+        self.registry = Registry(hub, tiers, self._limits)
         self._delivery = Delivery(hub, feed, missed, self.registry, refill_needed=refill_needed, clock=clock)
         self._moves = TierMoves(self.registry, hub, self._delivery, tiers=tiers, entitlements=entitlements)
         self._credentials = Credentials(
@@ -118,6 +121,9 @@ class Sessions:
 
     def _open(self, connection: Connection, tier: Tier, *, withheld: bool) -> None:
         """Welcome it as `tier`; with `withheld`, that may be less than it is entitled to."""
+        if not self._limits.admits(connection.user_id):
+            self.registry.turn_away(connection)
+            return
         self.registry.opened(connection, tier)
         connection.feed = self._entitlements[tier].feed
         start = self._delivery.start_of(connection)
@@ -152,8 +158,9 @@ class Sessions:
         for connection in self.registry.of(user_id):
             if connection.state is State.OPENING:
                 self._welcome(connection, known)
-            elif not self._credentials.ended_by(connection, known):
+            elif connection.state is State.OPEN and not self._credentials.ended_by(connection, known):
                 self._moves.learnt(connection, known, reason)
+        self._limits.enforce(user_id)  # a lower tier has fewer
 
     def tier_unknown(self, user_id: str) -> None:
         """The look-up failed: who waits for it is served as STARTER until more is known."""
@@ -182,6 +189,7 @@ class Sessions:
         self._credentials.sweep()
         self._delivery.sweep()
         self._moves.sweep()
+        self._limits.sweep()
 
 
 def _send(connection: Connection, frame: ServerFrame) -> None:

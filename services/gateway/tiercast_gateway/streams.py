@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tiercast_gateway.callers import Caller
+from tiercast_gateway.connection_limits import ConnectionLimits, TooManyConnections
 from tiercast_gateway.feed import SignalFeed
 from tiercast_gateway.frames import signal_json
 from tiercast_gateway.missed import Missed, MissedSignals, Resume
@@ -38,11 +39,18 @@ class Streams:
     """All streams of this replica."""
 
     def __init__(
-        self, feed: SignalFeed, missed: MissedSignals, tiers: TierCache, *, clock: Callable[[], float] = time.time
+        self,
+        feed: SignalFeed,
+        missed: MissedSignals,
+        tiers: TierCache,
+        limits: ConnectionLimits,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.feed = feed
         self.missed = missed
         self._tiers = tiers
+        self._limits = limits
         self._clock = clock
         self._streams: dict[EventStream, None] = {}
         self._news = asyncio.Event()
@@ -63,14 +71,26 @@ class Streams:
         return news.is_set()
 
     def opened(self, stream: "EventStream") -> None:
-        """A stream begins: its user is remembered while it lasts."""
+        """A stream begins: its user is remembered while it lasts, and it counts as one of the user's connections."""
         self._streams[stream] = None
-        self._tiers.connect(stream.caller.user_id)
+        caller = stream.caller
+        self._tiers.connect(caller.user_id)
+        self._limits.opened(caller.user_id, stream, caller.tier, stream.end)
 
     def closed(self, stream: "EventStream") -> None:
         """A stream is over."""
         del self._streams[stream]
+        self._limits.presence.closed(stream.caller.user_id, stream)
         self._tiers.disconnect(stream.caller.user_id)
+
+    def admit(self, caller: Caller) -> None:
+        """Let one more connection of a user in.
+
+        Raises:
+            TooManyConnections: the user has had others pushed out too often.
+        """
+        if not self._limits.admits(caller.user_id):
+            raise TooManyConnections
 
     def verified(self, caller: Caller) -> bool:
         """Whether the caller's tier is known for certain now."""

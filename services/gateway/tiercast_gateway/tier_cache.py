@@ -83,6 +83,11 @@ class TierCache:
         known = self._users.get(user_id)
         return known.tier if known is not None and self._trusted(known) else Tier.STARTER
 
+    def last_known(self, user_id: str) -> Tier | None:
+        """What was known of a user last, whether it may be trusted now or not; None if nothing was."""
+        known = self._users.get(user_id)
+        return known.tier if known is not None else None
+
     def revoked(self, user_id: str, issued_at: float) -> bool:
         """Whether a token of this user, issued then (Unix seconds), is void."""
         known = self._users.get(user_id)

@@ -10,6 +10,7 @@ from tiercast_gateway.ring import LogEntry
 from tiercast_gateway.tier_cache import TierCache
 from tiercast_gateway.tier_sync import TierSync
 from tiercast_shared.contracts.base import Beacon
+from tiercast_shared.contracts.presence import GatewayPresence
 from tiercast_shared.contracts.tiers import SessionRevoked, TierChanged
 from tiercast_shared.observability import get_logger
 
@@ -32,6 +33,7 @@ class Upstream:
         tier_sync: TierSync,
         *,
         on_stale: Callable[[bool], None] = lambda _stale: None,
+        on_presence: Callable[[GatewayPresence], None] = lambda _report: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
@@ -40,6 +42,7 @@ class Upstream:
         self._tier_sync = tier_sync
         self._clock = clock
         self._on_stale = on_stale
+        self.presence = on_presence
         self._last_beacon = clock()
         self._told_stale = False
 

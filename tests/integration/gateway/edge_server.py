@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from tests.unit.gateway.doubles import AUDIENCE, EPOCH, ISSUER, SECRET, Log, LogClient, signal_data
 from tiercast_gateway.auth import TokenVerifier
 from tiercast_gateway.connection import Connection
+from tiercast_gateway.connection_limits import ConnectionLimits
 from tiercast_gateway.cursor import CursorCodec
 from tiercast_gateway.edge import Edge
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
@@ -25,6 +26,7 @@ from tiercast_gateway.feed import SignalFeed
 from tiercast_gateway.http_protocol import HeadTimeoutProtocol
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.missed import MissedSignals
+from tiercast_gateway.presence import Presence
 from tiercast_gateway.ring import LogEntry
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.signatures import OwnKeys
@@ -58,6 +60,7 @@ class EdgeServer:
         refusal: Callable[[], str | None] = lambda: None,
         capacity: int = 10_000,
         close_seconds: float = 5.0,
+        max_connections: int = 100_000,
     ) -> None:
         self.tiers_of: dict[str, Tier] = {}
         self._loop_factory = LOOPS[loop]
@@ -78,10 +81,12 @@ class EdgeServer:
             on_overrun=lambda connection: self.sessions.overran(connection),  # noqa: PLW0108 - made below
         )
         self.tiers = TierCache(lambda: 0.0, lambda *what: self.sessions.tier_learnt(*what))  # noqa: PLW0108 - made below
+        self.presence = Presence("edge", "1")
         self.sessions = Sessions(
             hub=self.hub,
             feed=self.feed,
             tiers=self.tiers,
+            limits=ConnectionLimits(self.presence, lambda _user: max_connections),
             missed=MissedSignals(LogClient(self.log), self.feed, cursors),
             verify=TokenVerifier([OwnKeys(secret=SECRET)], issuer=ISSUER, audience=AUDIENCE).verify,
             look_up=self._look_up,
@@ -142,7 +147,7 @@ class EdgeServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         app = FastAPI()
-        app.include_router(stats_router(self.sessions))
+        app.include_router(stats_router(self.presence))
         config = server_config(
             app, host="127.0.0.1", port=self.port, ws=self.edge.protocol, http=self._http, timeout_graceful_shutdown=1
         )

@@ -16,11 +16,13 @@ from tiercast_gateway.audience import Symbols
 from tiercast_gateway.auth import TokenVerifier
 from tiercast_gateway.clients import LogPage
 from tiercast_gateway.connection import Connection
+from tiercast_gateway.connection_limits import ConnectionLimits
 from tiercast_gateway.cursor import CursorCodec
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
 from tiercast_gateway.feed import Applied, SignalFeed
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.missed import MissedSignals
+from tiercast_gateway.presence import Presence
 from tiercast_gateway.ring import LogEntry
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.signatures import OwnKeys
@@ -305,11 +307,14 @@ class Replica:
         )
         self.tiers = TierCache(self.monotonic, lambda *what: self.sessions.tier_learnt(*what))  # noqa: PLW0108 - made below
         self.missed = MissedSignals(self.log_client, self.feed, self.cursors, max_replay=max_replay)
+        self.presence = Presence("here", "1", clock=self.clock, monotonic=self.monotonic)
+        self.limits = ConnectionLimits(self.presence, self._connection_limit, clock=self.monotonic)
         self.sessions = Sessions(
             hub=self.hub,
             feed=self.feed,
             tiers=self.tiers,
             missed=self.missed,
+            limits=self.limits,
             verify=make_verifier(self.clock).verify,
             look_up=self.looked_up.append,
             entitlements=DEFAULT_ENTITLEMENTS,
@@ -321,6 +326,9 @@ class Replica:
         self.tiers.begin(EPOCH, 0)
         self.tiers.beacon(EPOCH, 0)
         self._numbers = iter(range(1, 1_000_000))
+
+    def _connection_limit(self, user: str) -> int:
+        return DEFAULT_ENTITLEMENTS[self.tiers.last_known(user) or Tier.ELITE].max_connections
 
     def publish(self, *, premium: bool = False, symbol: str = "AAPL", turn: bool = True) -> LogEntry:
         entry = self.log.add(premium=premium, symbol=symbol)

@@ -29,7 +29,7 @@ class Service:
         self.replica = Replica()
         app = FastAPI()
         install_error_handlers(app, challenge="Bearer")
-        app.include_router(stats_router(self.replica.sessions))
+        app.include_router(stats_router(self.replica.presence))
         caller = caller_dependency(
             Credential(make_verifier(self.replica.clock).verify),
             self.replica.tiers,
@@ -43,7 +43,9 @@ class Service:
             lambda user: DEFAULT_ENTITLEMENTS[replica.tiers.tier_of(user)].feed,
             replica.tiers.trusted,
         )
-        app.include_router(signals_router(history, Streams(replica.feed, replica.missed, replica.tiers), caller))
+        app.include_router(
+            signals_router(history, Streams(replica.feed, replica.missed, replica.tiers, replica.limits), caller)
+        )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
     async def resolve(self, user_id: str) -> Tier:

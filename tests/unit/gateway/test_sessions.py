@@ -403,13 +403,13 @@ def test_the_same_tier_again_is_not_told(replica: Replica) -> None:
 
 
 def test_a_change_reaches_every_connection_of_its_user_and_no_other(replica: Replica) -> None:
-    mine = [replica.connect("alice", Tier.PRO) for _ in range(3)]
+    mine = [replica.connect("alice", Tier.PRO) for _ in range(2)]
     other = replica.connect("bob", Tier.PRO)
 
     replica.set_tier("alice", Tier.STARTER)
     replica.publish_all("p")
 
-    assert [wire(connection).kinds for connection in mine] == [["connected", "tier_changed"]] * 3
+    assert [wire(connection).kinds for connection in mine] == [["connected", "tier_changed"]] * 2
     assert wire(other).kinds == ["connected", "new_signal"]
 
 
@@ -539,6 +539,35 @@ def test_after_a_resync_in_the_dark_premium_is_owed_from_there_on(replica: Repli
 
     assert wire(connection).of("resync_required")[0]["cursor"] == cursor == replica.cursors.seal("epoch-2", 1)
     assert wire(connection).positions == [1, 2, 4, 3]
+
+
+def test_a_downgrade_ends_the_oldest_that_are_more_than_the_lower_tier_has(replica: Replica) -> None:
+    mine = [replica.connect("alice", Tier.PRO) for _ in range(4)]
+
+    replica.set_tier("alice", Tier.STARTER)
+
+    for connection in mine[:2]:
+        assert wire(connection).of("error")[0]["code"] == "too_many_connections"
+        assert wire(connection).close_code == CloseCode.TOO_MANY_CONNECTIONS
+    assert [connection.state for connection in mine[2:]] == [State.OPEN] * 2
+
+
+def test_one_more_than_the_tier_has_ends_the_oldest(replica: Replica) -> None:
+    mine = [replica.connect("alice", Tier.STARTER) for _ in range(3)]
+
+    assert [wire(connection).close_code for connection in mine] == [CloseCode.TOO_MANY_CONNECTIONS, None, None]
+    assert replica.presence.count("alice") == 2
+
+
+def test_a_lease_that_is_over_takes_no_connection_away(replica: Replica) -> None:
+    mine = [replica.connect("alice", Tier.PRO) for _ in range(4)]
+
+    lapse(replica)
+    mine.append(replica.socket())
+    replica.sessions.opened(mine[-1], token("alice"))
+    replica.sessions.tier_unknown("alice")
+
+    assert [connection.state for connection in mine] == [State.OPEN] * 5
 
 
 def test_a_revocation_closes_older_sockets_with_4500_and_newer_ones_stay(replica: Replica) -> None:

@@ -4,11 +4,13 @@ import statistics
 from collections.abc import Iterator
 from itertools import groupby
 
+from tests.faults.neighbours import mutants, schedules
 from tests.faults.results import ROOT, Result, saved
 from tests.faults.rows import ROWS
 from tests.faults.suites import SUITES, kept
 
 TARGET = ROOT / "docs" / "guarantees.md"
+SIMULATED = 17
 CONFIDENCE = 3.0
 """Zero events in N independent trials bound the rate below 3/N with a confidence of 95 % ("rule of three")."""
 
@@ -36,7 +38,8 @@ def main() -> None:
         parts += [f"\n## {number}. {row.promise[0].upper()}{row.promise[1:]}\n", f"Fault: {row.fault}.\n"]
         parts += list(_suite(number) if number in SUITES else _trials([each for each in results if each.row == number]))
         parts.append(f"Repeat: `make faults ROW={number} FRESH=1`\n")
-    TARGET.write_text("\n".join(parts))
+    parts += mutants()
+    TARGET.write_text("\n".join(parts).rstrip() + "\n")
     print(f"written: {TARGET.relative_to(ROOT)}")
 
 
@@ -71,6 +74,8 @@ def _suite(number: int) -> Iterator[str]:
     yield f"- Zero: failed **{suite.failed}** of {suite.tests:,} tests"
     if suite.properties:
         yield f"- Done and seen: {'; '.join(f'{name} {count:,}' for name, count in suite.properties.items())}"
+    if number == SIMULATED:
+        yield from schedules()
     if suite.skipped:
         yield f"- Skipped here: {suite.skipped}"
     yield f"- {suite.finished[:10]}, commit `{suite.commit}`, {suite.seconds:.0f} s\n"

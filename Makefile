@@ -85,6 +85,10 @@ k8s: .venv/.installed ## Write what Kubernetes needs from rules, dashboards and 
 deploy-check: .venv/.installed ## Check images, compose file, manifests, rules, migrations, backups; a missing tool is an error
 	@DEPLOY_CHECK=1 $(BIN)/pytest tests/deploy $(ARGS)
 
+.PHONY: upgrade-test
+upgrade-test: .venv/.installed ## Upgrade a running system from the last tag or the parent commit under load (PREVIOUS=commit)
+	@PREVIOUS=$(PREVIOUS) $(BIN)/pytest -s tests/upgrade/rolling.py $(ARGS)
+
 # Tests wait for processes more than they compute; a worker is a process with servers of its own and whole files to run.
 WORKERS ?= 3
 

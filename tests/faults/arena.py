@@ -89,9 +89,13 @@ class Arena:
         return setting
 
     async def add_clients(
-        self, tier: str, count: int, *, per_user: int = 2, name: str = "", connected: bool = True
+        self, tier: str, count: int, *, per_user: int | None = None, name: str = "", connected: bool = True
     ) -> list[ResumingClient]:
-        """Connect `count` clients of users with `tier`, `per_user` to a user; returns when all are told `connected`."""
+        """Connect `count` clients of users with `tier`; returns when all are told `connected`.
+
+        A user has `per_user` of them, else half of what a STARTER may have: a replica that was killed is counted for 5 s more.
+        """
+        per_user = per_user or (1 if tier == "starter" else 2)
         added: list[ResumingClient] = []
         for number in range(count):
             user = f"{self._prefix}{name or tier}-{number // per_user}"

@@ -126,6 +126,8 @@ async def test_a_cursor_that_cannot_be_resumed_from_is_told_on_every_transport(
     rng = trial.rng
     async with Arena(stack, rng) as arena:
         watchers = [client for tier in TIERS for client in await arena.add_clients(tier, 1)]
+        askers = [f"asker-{number}" for number in range(10)]  # who push nobody out who watches
+        await asyncio.gather(*(arena.certainly_set_tier(user, rng.choice(TIERS)) for user in askers))
         await arena.burst(MAX_REPLAY + 300)
         await arena.converged()
         epoch, head = await _log_end(stack)
@@ -133,7 +135,7 @@ async def test_a_cursor_that_cannot_be_resumed_from_is_told_on_every_transport(
         asked = 0
         for _ in range(10 if trial.long else 1):
             for bad in bad_cursors(stack, epoch, head, rng):
-                user, gateway = rng.choice(watchers).record.user, rng.randrange(2)
+                user, gateway = rng.choice(askers), rng.randrange(2)
                 answers = await asyncio.gather(*(ask(stack, user, gateway, bad.text) for ask in TRANSPORTS.values()))
                 asked += len(answers)
                 for transport, answer in zip(TRANSPORTS, answers, strict=True):

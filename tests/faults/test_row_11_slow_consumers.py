@@ -17,7 +17,7 @@ RING = 1000
 PADDING = 4000
 """Bytes more in each signal, so that a socket that nobody reads is full soon."""
 
-PER_USER = 10
+PER_USER = 5
 
 
 @pytest.mark.faults(11, alone=True)

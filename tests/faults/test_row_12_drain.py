@@ -13,7 +13,7 @@ from tests.faults.trial import Trial
 from tests.support.stack_factory import StackFactory
 
 RATE = 5.0
-PER_USER = 20
+PER_USER = 5
 GRACE_SECONDS = 30.0
 """What Kubernetes gives by default before it kills."""
 

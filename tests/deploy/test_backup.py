@@ -15,7 +15,7 @@ from tests.support.stack_factory import StackFactory
 WITHIN = 60  # seconds
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 async def test_restored_logs_begin_epochs_that_everyone_goes_by_and_old_signals_move_to_a_file(
     make_stack: StackFactory, tmp_path: Path, dialect: str

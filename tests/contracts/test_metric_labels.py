@@ -16,7 +16,10 @@ from tests.support.producers import premium, signed, standard
 from tests.support.services import Service
 from tests.support.stack import Stack
 from tiercast_gateway.connection import Flow
+from tiercast_gateway.delivery import RESYNC_REASONS
+from tiercast_gateway.handshake import REFUSALS
 from tiercast_ingest.domain.reasons import REASONS
+from tiercast_shared.contracts.close_codes import CloseCode
 from tiercast_shared.contracts.signals import Feed, SignalType
 from tiercast_shared.contracts.tiers import Tier
 
@@ -58,6 +61,9 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "reason": {"silence", "returned", "broker"},
         "outcome": {"ok", "failed"},
         "result": {"hit", "miss"},
+        "code": {str(code.value) for code in CloseCode},
+        "refusal": set(REFUSALS),
+        "problem": set(RESYNC_REASONS),
         "generation": {"0", "1", "2"},
     },
 }

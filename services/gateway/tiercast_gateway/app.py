@@ -25,6 +25,7 @@ from tiercast_gateway.delivery_times import DeliveryTimes
 from tiercast_gateway.drain import Drain
 from tiercast_gateway.edge import Edge
 from tiercast_gateway.feed import Applied, SignalFeed
+from tiercast_gateway.handshake_limits import HandshakeLimits
 from tiercast_gateway.heartbeat import heartbeat, sweep
 from tiercast_gateway.history import History
 from tiercast_gateway.http_protocol import HeadTimeoutProtocol
@@ -34,8 +35,11 @@ from tiercast_gateway.metrics import GatewayMetrics, StateCollector
 from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.presence import Presence
 from tiercast_gateway.presence_exchange import PresenceExchange
+from tiercast_gateway.rate_limit_headers import RateLimitHeaders
 from tiercast_gateway.refill import SignalRefill
+from tiercast_gateway.request_limits import RequestLimits
 from tiercast_gateway.server import DrainingServer
+from tiercast_gateway.session_metrics import SessionCollector
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.settings import GatewaySettings
 from tiercast_gateway.stats import stats_router
@@ -59,7 +63,18 @@ CORS: dict[str, Any] = {
     "allow_credentials": True,
     "allow_methods": ["GET", "POST"],
     "allow_headers": ["Authorization", "If-None-Match", "Last-Event-ID"],
-    "expose_headers": ["ETag", "Retry-After", "X-Tiercast-Cursor", "X-Tiercast-More", "X-Tiercast-Resync"],
+    "expose_headers": [
+        "ETag",
+        "RateLimit",
+        "RateLimit-Policy",
+        "Retry-After",
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset",
+        "X-Tiercast-Cursor",
+        "X-Tiercast-More",
+        "X-Tiercast-Resync",
+    ],
     "max_age": 600,
 }
 """What pages of allowed origins may do when the gateway is another origin than theirs."""
@@ -111,6 +126,7 @@ class Gateway:
             look_up=self.tier_sync.look_up,
             entitlements=settings.entitlements,
             heartbeat_seconds=settings.heartbeat_seconds,
+            messages_per_second=settings.messages_per_second,
         )
         self.refill = SignalRefill(
             self.ingest, self.feed, on_loaded=self.sessions.feed_loaded, capacity=settings.ring_capacity
@@ -134,6 +150,16 @@ class Gateway:
         self.delivery_times = DeliveryTimes({tier: entitled.feed for tier, entitled in settings.entitlements.items()})
         self.registry.register(self.delivery_times)
         self.registry.register(StateCollector(self.sessions, self.feed, self.tiers))
+        self.edge = Edge(
+            self.sessions,
+            allowed_origins=settings.allowed_origins,
+            refusal=lambda: self.drain.refusal() or (None if self.feed.started else "this replica is not ready yet"),
+            limits=HandshakeLimits(settings.handshakes_per_second, settings.trusted_proxies),
+        )
+        self.requests = RequestLimits(settings.entitlements)
+        self.registry.register(
+            SessionCollector(self.edge.handshake, self.sessions, self.streams, self.limits, self.requests)
+        )
         self.registry.register(UpstreamCollector(self.upstream, self.consumer, self.drain))
         register_runtime(self.registry, "gateway", VERSION)
 
@@ -158,7 +184,9 @@ class Gateway:
         install_error_handlers(app, challenge="Bearer")
         app.include_router(health_router(checks))
         app.include_router(stats_router(self.presence))
-        caller = caller_dependency(self.trust.credential, self.tiers, self.tier_sync, self.settings.entitlements)
+        caller = caller_dependency(
+            self.trust.credential, self.tiers, self.tier_sync, self.settings.entitlements, self.requests
+        )
         history = History(self.feed, self.missed, self._feed_now, self.tiers.trusted)
         app.include_router(signals_router(history, self.streams, caller))
         app.include_router(ledger_router(self.ingest, self._feed_now, caller))
@@ -166,6 +194,7 @@ class Gateway:
         app.include_router(token_router(self.trust.exchange(self._revoked), audience=audience, allowed_origins=origins))
         if self.settings.dashboard_dir is not None:
             app.router.default = Dashboard(self.settings.dashboard_dir, app.router.default)
+        app.add_middleware(RateLimitHeaders)
         self.metrics.http.install(app)
         app.add_middleware(CORSMiddleware, allow_origins=sorted(origins), **CORS)
         return app
@@ -174,13 +203,8 @@ class Gateway:
         """Serve until told to stop."""
         settings, checks = self.settings, self.checks()
         self.registry.register(ReadinessCollector(checks))
-        edge = Edge(
-            self.sessions,
-            allowed_origins=settings.allowed_origins,
-            refusal=lambda: self.drain.refusal() or (None if self.feed.started else "this replica is not ready yet"),
-        )
         config = server_config(
-            self.api(checks), host=settings.host, port=settings.port, ws=edge.protocol, http=HeadTimeoutProtocol
+            self.api(checks), host=settings.host, port=settings.port, ws=self.edge.protocol, http=HeadTimeoutProtocol
         )
         async with AsyncExitStack() as stack:
             listener = stack.enter_context(listening_socket(settings.host, settings.port))

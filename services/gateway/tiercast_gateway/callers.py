@@ -8,7 +8,9 @@ from fastapi import Request
 from tiercast_gateway.auth import Identity
 from tiercast_gateway.entitlements import Entitlement, Entitlements
 from tiercast_gateway.errors import CrossSite, InvalidToken
+from tiercast_gateway.rate_limit_headers import KEY
 from tiercast_gateway.renewal import Renewable, verified
+from tiercast_gateway.request_limits import RequestLimits
 from tiercast_gateway.session_tokens import SessionTokens
 from tiercast_gateway.sites import check_site
 from tiercast_gateway.tier_cache import TierCache
@@ -74,15 +76,20 @@ class Credential:
 
 
 def caller_dependency(
-    credential: Credential, tiers: TierCache, sync: TierSync, entitlements: Entitlements
+    credential: Credential, tiers: TierCache, sync: TierSync, entitlements: Entitlements, requests: RequestLimits
 ) -> Callable[[Request], Awaitable[Caller]]:
-    """A FastAPI dependency that answers 401 unless the request shows a valid token or session."""
+    """A FastAPI dependency that answers 401 unless the request shows a valid token or session, and 429 above the tier's limit."""
 
     async def caller(request: Request) -> Caller:
         identity = await credential.of(request)
         tier = await sync.resolve(identity.user_id)
         if tiers.revoked(identity.user_id, identity.issued_at):
             raise Rejected(401, "revoked_token", "the token was revoked")
+        limited_as = tiers.last_known(identity.user_id) or tier  # what cannot be verified for a while slows nobody down
+        taken = requests.take(identity.user_id, limited_as)
+        request.scope[KEY] = requests.headers(identity.user_id, limited_as)
+        if not taken:
+            raise requests.refusal(identity.user_id, limited_as)
         return Caller(identity.user_id, tier, entitlements[tier], identity.issued_at, identity.expires_at)
 
     return caller

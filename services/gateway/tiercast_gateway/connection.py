@@ -74,6 +74,7 @@ class Connection:
         "ahead_since",
         "audience",
         "connected_at",
+        "counting_since",
         "expires_at",
         "expiry_told",
         "feed",
@@ -81,6 +82,7 @@ class Connection:
         "frozen",
         "id",
         "issued_at",
+        "messages",
         "overruns",
         "position",
         "premium_only_until",
@@ -118,6 +120,9 @@ class Connection:
         self.connected_at = 0.0
         self.strikes = 0
         """Messages that were not understood."""
+        self.messages = 0
+        """Messages since `counting_since`, Unix seconds."""
+        self.counting_since = 0.0
         self.overruns = 0
         self.feed = Feed.STANDARD
         self.flow = Flow.DETACHED

@@ -49,6 +49,8 @@ class ConnectionLimits:
         self._eviction_seconds = eviction_seconds
         self._used: dict[str, tuple[float, float]] = {}
         """By user: evictions not yet won back, and when that was so."""
+        self.evicted = self.refused = 0
+        """Connections of this replica so far: ended, and not let in."""
 
     def admits(self, user_id: str) -> bool:
         """Whether one more connection of a user is let in, be it in place of the oldest."""
@@ -56,6 +58,7 @@ class ConnectionLimits:
             return True
         used = self._used_by(user_id)
         if used > self._evictions - 1:
+            self.refused += 1
             return False
         self._used[user_id] = (used + 1, self._clock())
         return True
@@ -77,6 +80,7 @@ class ConnectionLimits:
     def enforce(self, user_id: str) -> None:
         """End this replica's share of what a user has too many; called, too, when a limit may have sunk."""
         for seat in self.presence.beyond(user_id, self._limit_of(user_id)):
+            self.evicted += 1
             seat.evict()
 
     def sweep(self) -> None:

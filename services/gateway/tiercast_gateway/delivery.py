@@ -1,5 +1,6 @@
 """Where each connection stands in its feed, and what it is told when that cannot be whole. Pure, like the hub that sends."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from tiercast_gateway.registry import Registry
 from tiercast_shared.contracts.close_codes import CloseCode
 from tiercast_shared.contracts.frames import ResyncRequired
 from tiercast_shared.contracts.signals import Feed
+
+RESYNC_REASONS = ("too_slow", "feed_recreated", "invalid_cursor", "cursor_too_old", "cursor_ahead", "log_unavailable")
 
 AHEAD_SECONDS = 5.0
 """How long a replica may take to come to where a client has been elsewhere."""
@@ -47,6 +50,8 @@ class Delivery:
         self._registry = registry
         self._refill_needed = refill_needed
         self._clock = clock
+        self.resyncs: Counter[str] = Counter()
+        """Sockets told so far that something is missing, by why."""
         self.backfill = Backfill(missed, on_reached=self._reached, on_incomplete=self.incomplete)
 
     # -- beginning -------------------------------------------------------------------------------
@@ -137,7 +142,7 @@ class Delivery:
                 connection, CloseCode.TOO_SLOW, "too slow: signals were missed again", error="too_slow"
             )
             return False
-        self._resync(connection, "too_slow")
+        self.resync(connection, "too_slow")
         return True
 
     def incomplete(self, connection: Connection, reason: str) -> None:
@@ -146,7 +151,7 @@ class Delivery:
         connection.position = self._hub.head
         if connection.withheld_from is not None:
             self.withhold(connection)  # from here on: what was withheld before cannot be had either
-        self._resync(connection, reason)
+        self.resync(connection, reason)
         self._hub.attach(connection, self._hub.head)
 
     def feed_loaded(self) -> None:
@@ -166,5 +171,7 @@ class Delivery:
             if connection.position > self._feed.head and now - connection.ahead_since > AHEAD_SECONDS:
                 self.incomplete(connection, "cursor_ahead")
 
-    def _resync(self, connection: Connection, reason: str) -> None:
-        connection.send(encode(ResyncRequired(reason=reason, cursor=self.cursor_of(connection))))
+    def resync(self, connection: Connection, reason: str, cursor: str | None = None) -> None:
+        """Tell it that something is missing, and from where it goes on: from its present position, unless `cursor` says it."""
+        self.resyncs[reason] += 1
+        connection.send(encode(ResyncRequired(reason=reason, cursor=cursor or self.cursor_of(connection))))

@@ -22,23 +22,36 @@ from tiercast_shared.contracts.frames import (
 )
 
 MAX_STRIKES = 3
+MESSAGES_SECONDS = 5.0
+"""Messages are counted over this long, so that a burst is no flood."""
 
 
 class Dialogue:
     """Answers messages, and says a word when there is silence."""
 
     def __init__(
-        self, registry: Registry, hub: Hub, feed: SignalFeed, credentials: Credentials, *, clock: Callable[[], float]
+        self,
+        registry: Registry,
+        hub: Hub,
+        feed: SignalFeed,
+        credentials: Credentials,
+        *,
+        clock: Callable[[], float],
+        messages_per_second: int | None = None,
     ) -> None:
         self._registry = registry
         self._hub = hub
         self._feed = feed
         self._credentials = credentials
         self._clock = clock
+        self._most = None if messages_per_second is None else messages_per_second * MESSAGES_SECONDS
 
     def received(self, connection: Connection, payload: str) -> None:
         """One whole text message."""
         if connection.state is State.CLOSED:
+            return
+        if self._most is not None and self._count(connection) > self._most:
+            self._registry.close(connection, CloseCode.BAD_REQUEST, "too many messages", error="too_many_messages")
             return
         try:
             self._handle(connection, parse(payload))
@@ -62,6 +75,13 @@ class Dialogue:
             _send(connection, Subscribed(symbols=[EVERYTHING] if symbols is None else sorted(symbols)))
         elif message.type == "ping":
             _send(connection, self._heartbeat(connection, "pong"))
+
+    def _count(self, connection: Connection) -> int:
+        now = self._clock()
+        if now - connection.counting_since >= MESSAGES_SECONDS:
+            connection.counting_since, connection.messages = now, 0
+        connection.messages += 1
+        return connection.messages
 
     def _strike(self, connection: Connection, problem: str) -> None:
         connection.strikes += 1

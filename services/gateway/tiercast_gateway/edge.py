@@ -1,12 +1,15 @@
 """`/ws/signals`: the WebSocket protocol class that uvicorn is given (`ws=`), on picows."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined] # missing in its stubs
 
 from tiercast_gateway.handshake import Handshake
+from tiercast_gateway.handshake_limits import HandshakeLimits
 from tiercast_gateway.listener import CLOSE_SECONDS, MAX_MESSAGE_BYTES, Listener
 from tiercast_gateway.sessions import Sessions
 
@@ -27,10 +30,11 @@ class Edge:
         allowed_origins: frozenset[str],
         refusal: Callable[[], str | None],
         close_seconds: float = CLOSE_SECONDS,
+        limits: HandshakeLimits | None = None,
     ) -> None:
         self._sessions = sessions
         self._close_seconds = close_seconds
-        self.handshake = Handshake(self._listener, allowed_origins=allowed_origins, refusal=refusal)
+        self.handshake = Handshake(self._listener, allowed_origins=allowed_origins, refusal=refusal, limits=limits)
 
     def protocol(self, **_uvicorn: Any) -> "EdgeProtocol":
         """Called by uvicorn for each request that asks for an upgrade."""
@@ -44,11 +48,12 @@ class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types 
     """picows' protocol as uvicorn uses it: fed once with the request, then put in uvicorn's place."""
 
     def __init__(self, handshake: Handshake) -> None:
+        self._handshake, self._peer = handshake, ""
         super().__init__(
             None,
             None,
             False,
-            handshake.accept,
+            self._accept,
             _picows_log,
             True,
             HANDSHAKE_SECONDS,
@@ -61,6 +66,14 @@ class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types 
             None,
             2048,
         )
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Uvicorn hands its transport over."""
+        self._peer = str((transport.get_extra_info("peername") or ("",))[0])
+        super().connection_made(transport)
+
+    def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        return self._handshake.accept(request, self._peer)
 
     def data_received(self, data: bytes) -> None:
         """Take the request that uvicorn has read. The buffer picows offers is small at first, so it is filled in turns."""

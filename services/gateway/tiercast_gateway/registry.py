@@ -1,5 +1,6 @@
 """Which connections there are: by user, by tier, without a token yet, and on their way out. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
@@ -25,6 +26,8 @@ class Registry:
         self._leaving: dict[Connection, None] = {}
         self._by_user: dict[str, dict[Connection, None]] = {}
         self._by_tier: dict[Tier, int] = dict.fromkeys(Tier, 0)
+        self.closes: Counter[CloseCode] = Counter()
+        """Sockets that this replica has closed so far, by code."""
 
     # -- who is there ----------------------------------------------------------------------------
 
@@ -106,6 +109,7 @@ class Registry:
         if connection.state is State.CLOSED:
             return
         self._forget(connection)
+        self.closes[code] += 1
         if error is not None:
             connection.send(encode(ErrorFrame(code=error, message=reason)))
         self._leaving[connection] = None

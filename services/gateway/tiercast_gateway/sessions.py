@@ -23,7 +23,7 @@ from tiercast_gateway.renewal import Renewable
 from tiercast_gateway.tier_cache import KnownTier, TierCache
 from tiercast_gateway.tier_moves import TierMoves
 from tiercast_shared.contracts.close_codes import CloseCode
-from tiercast_shared.contracts.frames import Connected, Reconnect, ResyncRequired, ServerFrame, Stale
+from tiercast_shared.contracts.frames import Connected, Reconnect, ServerFrame, Stale
 from tiercast_shared.contracts.tiers import Tier
 
 HEARTBEAT_SECONDS = 25.0
@@ -48,6 +48,7 @@ class Sessions:
         keys: Renewable | None = None,
         clock: Callable[[], float] = time.time,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        messages_per_second: int | None = None,
     ) -> None:
         self._feed = feed
         self._tiers = tiers
@@ -68,8 +69,10 @@ class Sessions:
             on_identified=self._identified,
             clock=clock,
         )
-        self._dialogue = Dialogue(self.registry, hub, feed, self._credentials, clock=clock)
-        self.backfill = self._delivery.backfill
+        self._dialogue = Dialogue(
+            self.registry, hub, feed, self._credentials, clock=clock, messages_per_second=messages_per_second
+        )
+        self.backfill, self.resyncs = self._delivery.backfill, self._delivery.resyncs
         # what the edge, the hub and the feed say goes straight to whom it concerns
         self.lost, self.close = self.registry.lost, self.registry.close
         self.received, self.beat = self._dialogue.received, self._dialogue.beat
@@ -148,7 +151,7 @@ class Sessions:
         if self._stale:
             _send(connection, Stale(type="stale", server_timestamp=self._clock()))
         if start.problem is not None:
-            _send(connection, ResyncRequired(reason=start.problem, cursor=cursor))
+            self._delivery.resync(connection, start.problem, cursor)
         self._delivery.begin(connection, start.position)
 
     # -- what is learnt --------------------------------------------------------------------------

@@ -6,9 +6,10 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS, Entitlements
 from tiercast_gateway.identity_settings import IdentitySettings
+from tiercast_gateway.limit_settings import LimitSettings
 
 
-class GatewaySettings(IdentitySettings):
+class GatewaySettings(IdentitySettings, LimitSettings):
     """What the gateway reads from its environment."""
 
     amqp_url: SecretStr = Field(validation_alias=AliasChoices("GATEWAY_AMQP_URL", "AMQP_URL"), description="RabbitMQ.")

@@ -23,6 +23,7 @@ from tiercast_gateway.cursor import CursorCodec
 from tiercast_gateway.edge import Edge
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
 from tiercast_gateway.feed import SignalFeed
+from tiercast_gateway.handshake_limits import HandshakeLimits
 from tiercast_gateway.http_protocol import HeadTimeoutProtocol
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.missed import MissedSignals
@@ -61,6 +62,7 @@ class EdgeServer:
         capacity: int = 10_000,
         close_seconds: float = 5.0,
         max_connections: int = 100_000,
+        handshakes: HandshakeLimits | None = None,
     ) -> None:
         self.tiers_of: dict[str, Tier] = {}
         self._loop_factory = LOOPS[loop]
@@ -93,7 +95,11 @@ class EdgeServer:
             entitlements=DEFAULT_ENTITLEMENTS,
         )
         self.edge = Edge(
-            self.sessions, allowed_origins=frozenset({ORIGIN}), refusal=refusal, close_seconds=close_seconds
+            self.sessions,
+            allowed_origins=frozenset({ORIGIN}),
+            refusal=refusal,
+            close_seconds=close_seconds,
+            limits=handshakes,
         )
         self.feed.begin(EPOCH, 0, [])
         self.hub.begin(0)

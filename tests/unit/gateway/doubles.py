@@ -320,6 +320,7 @@ class Replica:
             entitlements=DEFAULT_ENTITLEMENTS,
             clock=self.clock,
             heartbeat_seconds=25.0,
+            messages_per_second=20,
         )
         self.feed.begin(EPOCH, 0, [])
         self.hub.begin(0)

@@ -12,6 +12,8 @@ from tiercast_gateway.api import signals_router
 from tiercast_gateway.callers import Credential, caller_dependency
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
 from tiercast_gateway.history import History
+from tiercast_gateway.rate_limit_headers import RateLimitHeaders
+from tiercast_gateway.request_limits import RequestLimits
 from tiercast_gateway.stats import stats_router
 from tiercast_gateway.streams import Streams
 from tiercast_shared.contracts.signals import Feed, Signal
@@ -35,7 +37,9 @@ class Service:
             self.replica.tiers,
             self,  # type: ignore[arg-type] # what it uses of a TierSync is below
             DEFAULT_ENTITLEMENTS,
+            RequestLimits(DEFAULT_ENTITLEMENTS),
         )
+        app.add_middleware(RateLimitHeaders)
         replica = self.replica
         history = History(
             replica.feed,
@@ -387,3 +391,29 @@ async def test_premium_signals_change_nothing_in_the_statistics(service: Service
     service.replica.publish_all("ppp")
 
     assert (await service.get(STATS, None)).content == before
+
+
+# -- limits ---------------------------------------------------------------------------------------
+
+
+async def test_requests_above_the_tiers_limit_are_refused_with_the_time_to_wait(service: Service) -> None:
+    allowed = DEFAULT_ENTITLEMENTS[Tier.STARTER].requests_per_minute
+    answers = [await service.get(path, "starter") for path in [LATEST, SUBSCRIBED] * (allowed // 2)]
+    assert {answer.status_code for answer in answers} == {200}
+    left = [int(answer.headers["X-RateLimit-Remaining"]) for answer in answers]
+    assert (left[0], left[-1]) == (allowed - 1, 0) or left != sorted(left, reverse=True), "unless a minute began anew"
+
+    refused = [
+        answer for _ in range(allowed + 1) if (answer := await service.get(LATEST, "starter")).status_code != 200
+    ]
+    assert refused
+    for answer in refused:
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert answer.headers["X-RateLimit-Limit"] == str(allowed)
+        assert answer.headers["X-RateLimit-Remaining"] == "0"
+        assert answer.headers["RateLimit-Policy"] == f'"minute";q={allowed};w=60'
+        assert answer.headers["RateLimit"].startswith('"minute";r=0;t=')
+    assert (await service.get(LATEST, "pro")).status_code == 200, "each user has a limit of their own"
+    assert "RateLimit" not in (await service.get(LATEST, None)).headers

@@ -219,6 +219,21 @@ def test_the_third_message_that_means_nothing_is_closed_with_4501(replica: Repli
     closed_once(connection, replica, CloseCode.BAD_REQUEST)
 
 
+def test_more_messages_than_a_socket_may_send_end_it_and_a_burst_does_not(replica: Replica) -> None:
+    connection = replica.connect()
+
+    for _ in range(3):
+        for _ in range(100):
+            say(replica, connection, type="ping")
+        replica.clock.advance(5)
+    assert len(wire(connection).of("pong")) == 300
+    for _ in range(101):
+        say(replica, connection, type="ping")
+
+    assert wire(connection).of("error")[0]["code"] == "too_many_messages"
+    closed_once(connection, replica, CloseCode.BAD_REQUEST)
+
+
 def test_too_large_a_filter_is_a_strike_and_changes_nothing(replica: Replica) -> None:
     connection = replica.connect(symbols=frozenset({"AAPL"}))
 

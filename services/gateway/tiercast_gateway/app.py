@@ -33,6 +33,7 @@ from tiercast_gateway.hub import Hub
 from tiercast_gateway.ledger import ledger_router
 from tiercast_gateway.metrics import GatewayMetrics, StateCollector
 from tiercast_gateway.missed import MissedSignals
+from tiercast_gateway.ops import Operations, ops_router
 from tiercast_gateway.presence import Presence
 from tiercast_gateway.presence_exchange import PresenceExchange
 from tiercast_gateway.rate_limit_headers import RateLimitHeaders
@@ -140,6 +141,14 @@ class Gateway:
             on_presence=self.limits.heard,
         )
         self.streams = Streams(self.feed, self.missed, self.tiers, self.limits)
+        self.operations = Operations(
+            presence=self.presence,
+            feed=self.feed,
+            tiers=self.tiers,
+            upstream=self.upstream,
+            metrics=self.metrics,
+            dead_letters=self.ingest.dead_letters,
+        )
         self.drain = Drain(self.sessions, self.streams, seconds=settings.drain_seconds)
         self.consumer = EventConsumer(
             settings.amqp_url.get_secret_value(),
@@ -192,6 +201,7 @@ class Gateway:
         app.include_router(ledger_router(self.ingest, self._feed_now, caller))
         audience, origins = self.settings.jwt_audience, self.settings.allowed_origins
         app.include_router(token_router(self.trust.exchange(self._revoked), audience=audience, allowed_origins=origins))
+        app.include_router(ops_router(self.operations, self.trust.credential.of, self._revoked))
         if self.settings.dashboard_dir is not None:
             app.router.default = Dashboard(self.settings.dashboard_dir, app.router.default)
         app.add_middleware(RateLimitHeaders)
@@ -216,6 +226,7 @@ class Gateway:
                 background(
                     self.consumer.run,
                     self.presence_exchange.run,
+                    self.operations.run,
                     self.refill.run,
                     self.tier_sync.run,
                     self.upstream.watch,

@@ -127,6 +127,10 @@ class IngestClient(ServiceClient):
         )
         return dict(found) if found is not None else None
 
+    async def dead_letters(self) -> int:
+        """Messages in `signals.dead`."""
+        return await self._ask("GET", "/api/v1/queues", lambda body: int(orjson.loads(body)["dead"]))
+
     async def ledger(self, feed: Feed, after: int) -> bytes:
         """Lines of `feed`'s chain after a position of that feed; none at its end."""
         params = {"feed": feed.value, "after": after}

@@ -6,6 +6,7 @@ from collections import Counter as Counting
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from tiercast_gateway.connection import Flow, State
 from tiercast_gateway.feed import Applied, SignalFeed
@@ -87,6 +88,14 @@ class GatewayMetrics:
         if isinstance(event, TierChanged):
             self.tier_changes.observe(max(0.0, time.time() - event.changed_at))
 
+    def counted(self) -> tuple[float, dict[str, dict[float, float]]]:
+        """Signals so far, and by hop how many took at most each bound (seconds)."""
+        signals = sum(sample.value for sample in _samples(self.signals, "_total"))
+        hops: dict[str, dict[float, float]] = {hop: {} for hop in HOPS}
+        for sample in _samples(self.hops, "_bucket"):
+            hops[sample.labels["hop"]][float(sample.labels["le"])] = sample.value
+        return signals, hops
+
     def looked_up_users(self, users: int, ok: bool) -> None:
         """A look-up was answered, or not."""
         self.lookups.labels("ok" if ok else "failed").inc()
@@ -147,3 +156,7 @@ class StateCollector(Collector):
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"tiercast_gateway_{name}", text, value=value)
+
+
+def _samples(metric: Counter | Histogram, suffix: str) -> list[Sample]:
+    return [sample for family in metric.collect() for sample in family.samples if sample.name.endswith(suffix)]

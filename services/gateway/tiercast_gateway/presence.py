@@ -169,6 +169,16 @@ class Presence:
                 counted[user.tier] += len(user.opened_at)
         return dict(counted)
 
+    def by_replica(self) -> dict[str, dict[Tier, int]]:
+        """Open connections by replica and tier."""
+        counted = {self.replica: self.by_tier(cluster=False)}
+        for name, peer in self._peers.items():
+            tiers = Counter(dict.fromkeys(Tier, 0))
+            for user in peer.users.values():
+                tiers[user.tier] += len(user.opened_at)
+            counted[name] = dict(tiers)
+        return counted
+
     def active_users(self, *, cluster: bool) -> int:
         """Users with a connection: to this replica, or to any."""
         others = (peer.users.keys() for peer in self._peers.values()) if cluster else ()

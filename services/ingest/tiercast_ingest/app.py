@@ -13,6 +13,7 @@ from tiercast_ingest.admission import Admission
 from tiercast_ingest.api import signal_router, sync_health_router
 from tiercast_ingest.api_keys import ProducerKeys
 from tiercast_ingest.batch_api import batch_router
+from tiercast_ingest.consumer import QueueLengths
 from tiercast_ingest.dead_letters import DeadLetters
 from tiercast_ingest.delivery import MessageHandler
 from tiercast_ingest.domain.settlement import Stored, Submission
@@ -24,6 +25,7 @@ from tiercast_ingest.metrics import IngestMetrics
 from tiercast_ingest.producer_directory import ProducerDirectory
 from tiercast_ingest.producer_limits import ProducerLimits
 from tiercast_ingest.producer_store import ProducerStore
+from tiercast_ingest.queues_api import queues_router
 from tiercast_ingest.settings import IngestSettings
 from tiercast_ingest.store import SignalStore
 from tiercast_ingest.tables import SignalLogHead, SignalLogPublisher
@@ -116,7 +118,17 @@ async def running(
         checks.add("publisher", watch.publishing_problem)
         checks.add("inbound", inbound.problem)
         registry.register(ReadinessCollector(checks))
-        yield http_app(settings, store, intake, checks, watch, producers=producers, limits=limits, metrics=metrics)
+        yield http_app(
+            settings,
+            store,
+            intake,
+            checks,
+            watch,
+            producers=producers,
+            limits=limits,
+            metrics=metrics,
+            queues=lambda: inbound.queues,
+        )
 
 
 def http_app(
@@ -129,6 +141,7 @@ def http_app(
     producers: ProducerDirectory,
     limits: ProducerLimits,
     metrics: IngestMetrics,
+    queues: Callable[[], QueueLengths] = QueueLengths,
 ) -> FastAPI:
     """All routes."""
     keys = ProducerKeys(producers, intake)
@@ -141,6 +154,7 @@ def http_app(
     app.include_router(sync_health_router(watch.database_problem))
     app.include_router(log_router(store, settings.service_key))
     app.include_router(ledger_router(store, settings.service_key))
+    app.include_router(queues_router(queues, settings.service_key))
     metrics.http.install(app)
     return app
 

@@ -39,14 +39,14 @@ class Inbound:
         self._prefetch = prefetch
         self._clock = clock
         self._consumer: Consumer | None = None
-        self._queues = QueueLengths()
+        self.queues = QueueLengths()
         self._missing = "starting"
         self._missing_since = clock()
         metrics.watch_inbound(
             in_flight=lambda: self._consumer.in_flight if self._consumer else 0,
             oldest=lambda: self._consumer.oldest_seconds if self._consumer else 0,
-            ready=lambda: self._queues.inbound,
-            dead=lambda: self._queues.dead,
+            ready=lambda: self.queues.inbound,
+            dead=lambda: self.queues.dead,
         )
 
     def problem(self) -> str | None:
@@ -68,7 +68,7 @@ class Inbound:
     async def _consume(self) -> None:
         async with (
             connected(self._url, name="ingest inbound") as connection,
-            Consumer.open(connection, self._handler, self._prefetch, self._queues) as consumer,
+            Consumer.open(connection, self._handler, self._prefetch, self.queues) as consumer,
         ):
             self._note(consumer)
             log.info("consuming", queue=SIGNALS_INBOUND, prefetch=self._prefetch)

@@ -1,5 +1,4 @@
 import {
-  type AutoscaleInfo,
   createChart,
   createSeriesMarkers,
   type IChartApi,
@@ -13,6 +12,8 @@ import {
 import { useEffect, useRef } from "react";
 import type { Signal } from "../realtime/frames";
 import { price } from "./format";
+
+const MARK = 0.5; // of the library's usual size
 
 interface Drawn {
   chart: IChartApi;
@@ -42,6 +43,8 @@ export default function SymbolChart({ symbol, signals }: { symbol: string; signa
     if (drawn.current === null) return;
     const { line, marks, chart } = drawn.current;
     const points = onePerSecond(signals);
+    const digits = (signals.at(-1)?.entry_price ?? 0) < 10 ? 5 : 2;
+    line.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
     line.setData(points.map(([time, signal]) => ({ time, value: signal.entry_price })));
     marks.setMarkers(points.map(([time, signal]) => mark(time, signal)));
     chart.timeScale().fitContent();
@@ -67,7 +70,6 @@ function draw(place: HTMLElement): Drawn {
   const line = chart.addSeries(LineSeries, {
     lineWidth: 2,
     priceLineVisible: false,
-    autoscaleInfoProvider: (original: () => AutoscaleInfo | null) => original(),
   });
   const made = { chart, line, marks: createSeriesMarkers(line, []) };
   paint(made);
@@ -100,6 +102,6 @@ function onePerSecond(signals: readonly Signal[]): [UTCTimestamp, Signal][] {
 
 function mark(time: UTCTimestamp, { action }: Signal): SeriesMarker<Time> {
   return action === "BUY"
-    ? { time, position: "belowBar", shape: "arrowUp", color: colour("--buy") }
-    : { time, position: "aboveBar", shape: "arrowDown", color: colour("--sell") };
+    ? { time, position: "belowBar", shape: "arrowUp", color: colour("--buy"), size: MARK }
+    : { time, position: "aboveBar", shape: "arrowDown", color: colour("--sell"), size: MARK };
 }

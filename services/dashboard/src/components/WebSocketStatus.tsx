@@ -1,8 +1,9 @@
-import { useId, useState } from "react";
+import { useContext, useId, useState } from "react";
 import { useNow } from "../hooks/useNow";
 import { useWebSocket } from "../hooks/useWebSocket";
 import type { Snapshot } from "../realtime/client";
 import { age, milliseconds } from "./format";
+import { KnownSignals } from "./known-signals";
 import { Live, Offline, Waiting } from "./icons";
 
 export type Standing = "Live" | "Connecting" | "Offline";
@@ -56,13 +57,14 @@ export function WebSocketStatus({ isPolling, pollEvery }: Props) {
 function Details({ pollEvery, label, running }: { pollEvery: number | null; label: Standing; running: boolean }) {
   const { client, latencyMs, retryAt, state, problem, stale } = useWebSocket();
   const now = useNow(250, running);
-  const { lastSignalAt } = client;
+  const newest = useContext(KnownSignals)[0];
+  const lastSignalAt = client.lastSignalAt ?? (newest === undefined ? null : newest.server_timestamp * 1000);
   const transport =
     label === "Live" ? "WebSocket" : pollEvery === null ? "None" : `Polling every ${Math.round(pollEvery / 1000)} s`;
   const rows: [string, string][] = [
     ["Transport", transport],
-    ["Latency", label === "Live" ? `${milliseconds(latencyMs)} there and back` : "–"],
-    ["Last signal", lastSignalAt === null ? "None since this page was opened" : ago((now - lastSignalAt) / 1000)],
+    ["Latency", label === "Live" ? `${milliseconds(latencyMs)} round trip` : "–"],
+    ["Last signal", lastSignalAt === null ? "None yet" : ago((now - lastSignalAt) / 1000)],
   ];
   if (retryAt !== null) rows.push(["Reconnecting", `In ${Math.max(0, Math.ceil((retryAt - now) / 1000))} s`]);
   else if (state === "connecting") rows.push(["Reconnecting", "Now"]);

@@ -1,0 +1,55 @@
+"""The operations page, and who may see it."""
+
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import Come
+from tests.support.producers import standard
+from tests.support.stack import Stack
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+
+SUMMARY = "/api/v1/ops/summary"
+
+
+async def test_only_a_token_with_the_scope_is_answered(stack: Stack) -> None:
+    async with httpx.AsyncClient(base_url=stack.gateway.url) as http:
+        assert (await http.get(SUMMARY)).status_code == 401
+
+        async def ask(**claims: object) -> httpx.Response:
+            return await http.get(SUMMARY, headers={"Authorization": f"Bearer {stack.token('operator', **claims)}"})
+
+        refused = await ask()
+        assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
+        assert (await ask(scope="opsy other")).status_code == 403
+        assert (await ask(scope="other ops")).status_code == 200
+
+
+async def test_the_page_shows_the_system_and_keeps_its_token_in_memory_only(come: Come, stack: Stack) -> None:
+    await stack.set_tier("on-show", "pro")
+    visitor = await come()
+    await visitor.open("operator", "/ops", scope="ops")
+    assert visitor.page.url == f"{stack.gateway.url}/ops"
+    async with stack.client("on-show") as client:
+        await client.first("connected")
+        await stack.publish_all([standard() for _ in range(20)])
+        await client.signals_received(20)
+        connections = visitor.page.get_by_role("row").filter(has_text="(answered)")
+        await expect(connections).to_contain_text("0101")  # starter, pro, elite, all
+        delivery = visitor.page.get_by_role("row").filter(has_text="All of it")
+        await expect(delivery.get_by_role("cell").first).to_have_text("20")
+        await expect(
+            visitor.page.get_by_role("row").filter(has_text="signals").get_by_role("cell").nth(1)
+        ).to_have_text("20")
+    await expect(connections).to_contain_text("0000")
+    stored = "Object.values(sessionStorage).concat(Object.values(localStorage), document.cookie).join()"
+    assert "ey" not in await visitor.page.evaluate(stored)
+    await visitor.page.reload()
+    await expect(visitor.page.get_by_label("Access token")).to_be_visible()
+
+
+async def test_a_token_without_the_scope_is_sent_back_with_the_reason(come: Come) -> None:
+    visitor = await come()
+    await visitor.open("nosy", "/ops")
+    await expect(visitor.page.get_by_role("alert")).to_contain_text("the token lacks the scope ops")

@@ -111,6 +111,9 @@ async def _traffic(system: Stack) -> None:
         with suppress(InvalidHandshake):
             async with system.client("nobody", token="rubbish") as refused:
                 await refused.closed()
+        with suppress(InvalidHandshake):
+            async with system.client("nobody", origin="https://elsewhere.test"):
+                pass
         async with system.client(f"passer-by-{turn}") as passing:
             await passing.first("connected")
         await asyncio.sleep(0.2)

@@ -157,6 +157,50 @@ CONNECTIONS = Row(
             ],
         ),
         Panel(
+            "Handshakes",
+            "Upgrades to WebSocket asked for, and refused in HTTP. Good: few are refused. A peak of all is a reconnect storm; "
+            "`flood` is one address, `not_ready` a replica that starts or drains.",
+            "ops",
+            [
+                Query("sum(rate(tiercast_gateway_handshakes_total[$__rate_interval]))", "asked for"),
+                Query(rate("tiercast_gateway_refusals_total", "refusal"), "refused: {{refusal}}"),
+            ],
+        ),
+        Panel(
+            "Sockets closed by the gateway",
+            "By close code. Good: 4001 (drain) and 4003 (token expired) only. 4002 is clients that do not read, "
+            "4004 ones that are gone, 4500 bad tokens, 4502 too many connections of one user.",
+            "ops",
+            [
+                Query(f"{rate('tiercast_gateway_closes_total', 'code')} > 0", "{{code}}"),
+                Query("sum(rate(tiercast_gateway_closes_total[$__rate_interval]))", "all"),
+            ],
+        ),
+        Panel(
+            "Told to resynchronise",
+            "Sockets told that not all they missed can be replayed, by why. Good: 0. `feed_recreated` is a new epoch, "
+            "`cursor_too_old` clients that were away for long, `log_unavailable` is ingest.",
+            "ops",
+            [Query(rate("tiercast_gateway_resyncs_total", "problem"), "{{problem}}")],
+        ),
+        Panel(
+            "Limits",
+            "Connections ended (evicted) and refused because their user has too many, and polling requests above a tier's limit. "
+            "Good: near 0. Many evictions: a shared token, or a client that leaks connections.",
+            "ops",
+            [
+                Query("sum(rate(tiercast_gateway_evictions_total[$__rate_interval]))", "evicted"),
+                Query("sum(rate(tiercast_gateway_connections_refused_total[$__rate_interval]))", "refused"),
+                Query(rate("tiercast_gateway_requests_limited_total", "tier"), "requests {{tier}}"),
+            ],
+        ),
+        Panel(
+            "Streams of server-sent events",
+            "Open streams, by replica. Good: few beside sockets; a shift from sockets to streams is a proxy that breaks them.",
+            "short",
+            [Query("sum by (instance) (tiercast_gateway_streams)", "{{instance}}")],
+        ),
+        Panel(
             "Replicas draining",
             "Replicas that send their clients away before they end. Good: 0, and 1 at a time in a rolling update.",
             "short",

@@ -9,7 +9,7 @@ import socket
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Float, or_, update
+from sqlalchemy import Float, and_, or_, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import col
@@ -69,17 +69,18 @@ class PublisherLease:
         rows = await self._database.execute(statement)
         return rows[0][0] if rows else None
 
-    async def save(self, published: int) -> None:
-        """Move the cursor to `published`.
+    async def save(self, published: int, before: int) -> None:
+        """Move the cursor from `before`, where this holder left it, to `published`.
 
         Raises:
-            LeaseLost: somebody else holds the lease; the cursor stays.
+            LeaseLost: somebody else holds the lease, or has moved the cursor, as a restored database does; it stays.
         """
         row = self._row
-        mine = col(row.holder) == self.holder
+        # `published` counts as well: the statement may be repeated after its commit got lost
+        mine = and_(col(row.holder) == self.holder, col(row.published).in_((before, published)))
         statement = update(row).where(mine).values(published=published).returning(col(row.id))
         if not await self._database.execute(statement):
-            raise LeaseLost(f"the publisher lease is no longer held by {self.holder}")
+            raise LeaseLost(f"the cursor of {self.holder} is not at {before} any more, or the lease is another's")
 
     async def release(self) -> None:
         """Give the lease up at once, so that another replica need not wait for its end."""

@@ -150,7 +150,7 @@ class Publisher:
             with suppress(LeaseLost, Unavailable, TimeoutError):
                 async with asyncio.timeout(RELEASE_TIMEOUT):
                     if self._cursor > self._saved:
-                        await self._lease.save(self._cursor)
+                        await self._lease.save(self._cursor, self._saved)
                     await self._lease.release()
 
     def _hold(self, held: bool) -> None:
@@ -160,6 +160,7 @@ class Publisher:
     async def _publish_while_possible(self) -> None:
         async with self._open_outlet() as outlet:
             self._cursor = self._saved = await self._wait_for_lease()
+            self._recent.clear()  # they may be of a log that was restored since, with other entries in these positions
             self._head = await self._source.head()
             self._hold(True)
             log.info("publishing", holder=self._lease.holder, cursor=self._cursor, epoch=self._head.epoch)
@@ -249,13 +250,20 @@ class Publisher:
             async with asyncio.timeout(
                 LEASE_SECONDS - RENEW_SECONDS
             ):  # a lease that could not be renewed in time is lost
-                if await self._take_lease() is None:
-                    raise LeaseLost("another replica publishes now")
+                await self._renew_lease()
+
+    async def _renew_lease(self) -> None:
+        saved = self._saved
+        cursor = await self._take_lease()
+        if cursor is None:
+            raise LeaseLost("another replica publishes now")
+        if cursor < saved:
+            raise LeaseLost(f"the cursor went back from {saved} to {cursor}: was the database restored?")
 
     async def _save(self) -> None:
         while True:
             await asyncio.sleep(SAVE_SECONDS)
             if self._cursor != self._saved:
                 cursor = self._cursor
-                await self._lease.save(cursor)
+                await self._lease.save(cursor, self._saved)
                 self._saved = cursor

@@ -28,7 +28,7 @@ async def test_one_replica_holds_the_lease_and_renews_it(database: Database):
 async def test_a_lease_that_ended_is_free_and_the_cursor_goes_with_it(database: Database):
     one, two = lease(database, "one"), lease(database, "two")
     await one.take()
-    await one.save(7)
+    await one.save(7, 0)
     await expire(database)
     assert await two.take() == 7
     assert await one.take() is None
@@ -39,9 +39,9 @@ async def test_a_zombie_cannot_move_the_cursor(database: Database):
     await one.take()
     await expire(database)
     await two.take()
-    await two.save(9)
+    await two.save(9, 0)
     with pytest.raises(LeaseLost):
-        await one.save(3)
+        await one.save(3, 0)
     await one.release()
     assert await two.take() == 9
 
@@ -58,3 +58,16 @@ async def test_the_lease_is_timed_by_the_databases_clock(database: Database):
     async with database.reading() as session:
         left = (await session.exec(select(SignalLogPublisher.until - unix_now()))).one()
     assert 0 < left <= LEASE_SECONDS
+
+
+async def test_a_cursor_that_somebody_moved_is_not_moved_again(database: Database):
+    """A database that was restored knows an older cursor, and the same holder."""
+    one = lease(database, "one")
+    await one.take()
+    await one.save(7, 0)
+    await one.save(7, 0)  # as after a commit whose answer got lost
+    async with database.writing() as session:
+        await session.exec(text("UPDATE signal_log_publisher SET published = 3"))
+    with pytest.raises(LeaseLost, match="not at 7 any more"):
+        await one.save(9, 7)
+    assert await one.take() == 3

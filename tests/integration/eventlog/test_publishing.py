@@ -10,18 +10,21 @@ import orjson
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
-from sqlalchemy import text
+from sqlalchemy import delete, text, update
+from sqlalchemy.orm import Session
+from sqlmodel import col, select
 
 from tests.support.ingest import Submitter, close_connections, eventually
 from tests.support.producers import premium, standard
 from tests.support.rabbitmq import VirtualHost
 from tiercast_ingest.store import SignalStore
-from tiercast_ingest.tables import SignalLogPublisher
+from tiercast_ingest.tables import SignalLogEntry, SignalLogHead, SignalLogPublisher
 from tiercast_shared.contracts.base import Beacon
 from tiercast_shared.contracts.signals import SignalEventHeaders
 from tiercast_shared.eventlog.database import Database
 from tiercast_shared.eventlog.lease import PublisherLease
 from tiercast_shared.eventlog.publisher import LogEvent, Publisher
+from tiercast_shared.eventlog.triggers import drop_append_only
 from tiercast_shared.messaging.broker import OutgoingEvent, Outlet
 from tiercast_shared.messaging.topology import SIGNALS_EVENTS, declare_events
 
@@ -244,3 +247,40 @@ async def test_publishing_over_a_dead_connection_says_so(virtual_host: VirtualHo
         await close_connections(virtual_host, "to be closed")
         with pytest.raises((AMQPError, ChannelInvalidStateError, ConnectionError)):
             await publishing
+
+
+async def restore(database: Database, seq: int) -> None:
+    """Make the log what a backup of when it ended at `seq` would."""
+
+    def without_triggers(session: Session) -> None:
+        drop_append_only(session.connection(), "signal_log")
+
+    async with database.writing() as session:
+        await session.run_sync(without_triggers)
+        last = (await session.exec(select(SignalLogEntry).where(SignalLogEntry.seq == seq))).one()
+        await session.exec(delete(SignalLogEntry).where(col(SignalLogEntry.seq) > seq))
+        ends = {"seq": seq, "chain": last.chain, "standard_seq": seq, "standard_chain": last.standard_chain}
+        await session.exec(update(SignalLogHead).values(**ends))
+        await session.exec(update(SignalLogPublisher).values(published=seq))
+
+
+async def test_a_log_that_was_restored_shorter_is_published_from_where_it_ends(
+    database: Database, submitter: Submitter, receiver: Receiver, amqp_url: str
+):
+    """What was published before is in memory still, in the very positions that new signals get now."""
+    async with publishing(database, amqp_url) as (publisher, observed):
+        await eventually(lambda: observed.held)
+        await submitter.commit(*(standard() for _ in range(5)))
+        publisher.offer(submitter.heads[-1], submitter.announced)
+        await eventually(lambda: receiver.seqs == [1, 2, 3, 4, 5] and receiver.beacons[-1].head == 5)
+        while (await SignalStore(database).publication()).published < 5:  # noqa: ASYNC110 - only the database knows
+            await asyncio.sleep(0.01)
+        await restore(database, 3)
+        await submitter.commit(standard(), standard())
+        new = submitter.announced[-2:]
+        publisher.offer(submitter.heads[-1], new)
+        await eventually(lambda: len(receiver.signals) >= 7)
+        assert [(message.headers["seq"], message.body) for message in receiver.signals[5:7]] == [
+            (event.seq, event.body) for event in new
+        ]
+        assert [event.seq for event in new] == [4, 5]

@@ -184,7 +184,7 @@ async def test_publication_names_the_holder_of_a_live_lease_only(database: Datab
     assert await store.publication() == Publication(head=1, published=0, holder=None)
     lease = PublisherLease(database, TierLogPublisher, "replica-1")
     assert await lease.take() == 0
-    await lease.save(1)
+    await lease.save(1, 0)
     assert await store.publication() == Publication(head=1, published=1, holder="replica-1")
     await lease.release()
     assert (await store.publication()).holder is None

@@ -60,7 +60,7 @@ class World:
         self.holder = self.holder_name
         return self.saved
 
-    async def save(self, published: int) -> None:
+    async def save(self, published: int, _before: int) -> None:
         self._check_database()
         if self.held_by_another:
             raise LeaseLost("somebody else")

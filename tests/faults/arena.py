@@ -12,7 +12,7 @@ import httpx
 from tests.faults.checker import Findings, check
 from tests.faults.client import ResumingClient
 from tests.faults.history import ClientRecord, History, Outcome, Submitted, TierSetting
-from tests.faults.producers import AmqpTransport, HttpTransport, Producer, make_signal, until
+from tests.faults.producers import AT_ONCE, AmqpTransport, HttpTransport, Producer, make_signal, until
 from tests.faults.results import RESULTS
 from tests.support.services import Service
 from tests.support.stack import Stack
@@ -39,6 +39,9 @@ class Arena:
         self.clients: list[ResumingClient] = []
         self._runs: list[asyncio.Task[None]] = []
         self._ends = AsyncExitStack()
+        self._admin = httpx.AsyncClient(
+            headers={"X-Admin-Key": stack.admin_key}, limits=httpx.Limits(max_connections=AT_ONCE)
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -49,6 +52,7 @@ class Arena:
         for task in self._runs:
             task.cancel()
         await asyncio.gather(*self._runs, return_exceptions=True)
+        await self._admin.aclose()
         await self._ends.aclose()
 
     # -- who takes part --------------------------------------------------------------------------
@@ -70,10 +74,11 @@ class Arena:
         setting = TierSetting(user, tier, time.monotonic())
         self.history.tiers.append(setting)
         try:
-            async with httpx.AsyncClient(
-                base_url=url or self.stack.tiers.url, headers={"X-Admin-Key": self.stack.admin_key}, timeout=patience
-            ) as http:
-                answer = await http.put(f"/api/v1/users/{user}/tier", json={"tier": tier, "reason": "trial"})
+            answer = await self._admin.put(
+                f"{url or self.stack.tiers.url}/api/v1/users/{user}/tier",
+                json={"tier": tier, "reason": "trial"},
+                timeout=patience,
+            )
             if answer.is_success:
                 setting.answered = time.monotonic()
         except httpx.HTTPError:

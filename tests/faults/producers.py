@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -19,6 +20,8 @@ from tests.support.producers import INBOUND
 from tests.support.producers import submission as valid_submission
 from tests.support.stack import PRODUCER
 
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type] # httpcore looks for it on the disk at every lock
+
 TIMEOUT = 5.0
 RETRY_WITHIN = 120.0
 FIRST_PAUSE, LAST_PAUSE = 0.2, 4.0
@@ -27,6 +30,7 @@ AT_ONCE = 50
 
 MAX_UNSETTLED = 300
 """Submissions under way at once; above it, the flow falls behind its rate instead of burying what is already slow."""
+
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 SUBMIT = "/api/v1/external-signals/sync/signal"
 

@@ -62,6 +62,7 @@ lint: .venv/.installed ## Check style, types, imports and schemas
 	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 	@$(BIN)/python shared/schemas/generate.py --check
 	@$(BIN)/python -m docs.asyncapi.generate --check
+	@$(LOCAL) check-dashboard
 	@$(BIN)/python deploy/k8s/generate.py --check
 	@PYTHONPATH=deploy/monitoring $(BIN)/python -m tiercast_dashboards --check
 
@@ -125,5 +126,6 @@ soak: .venv/.installed ## Load the system steadily while clients come and go (MI
 .PHONY: clean
 clean: ## Remove caches and local data (not .venv)
 	@if [ -e .data/up.lock ] && ! flock --nonblock .data/up.lock true; then echo "stop 'make up' first" >&2; exit 1; fi
-	@rm -rf .data .cache .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache tests/e2e/node/node_modules
+	@rm -rf .data .cache .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache tests/e2e/node/node_modules \
+		services/dashboard/dist services/dashboard/node_modules
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""`python -m tiercast_local up|token|watch`; the Makefile calls it."""
+"""`python -m tiercast_local up|token|watch|check-dashboard`; the Makefile calls it."""
 
 import argparse
 import os
@@ -29,6 +29,10 @@ def _run(options: argparse.Namespace) -> None:
         from tiercast_local.up import up  # noqa: PLC0415 -- a token should not wait for what only `up` needs
 
         up()
+    elif options.command == "check-dashboard":
+        from tiercast_local.dashboard import check_dashboard  # noqa: PLC0415 -- as above
+
+        check_dashboard()
     elif options.command == "token":
         values = _values()
         set_tier(values, options.sub, options.tier, "make token")
@@ -55,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tiercast_local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start everything on this machine, until Ctrl-C")
+    commands.add_parser("check-dashboard", help="check the dashboard's types and style")
     token = commands.add_parser("token", help="set a user's tier and print a token")
     token.add_argument("--sub", required=True, help="the user")
     token.add_argument("--tier", required=True, choices=TIER_NAMES)

@@ -75,10 +75,10 @@ function Proof({ signal, verification: { verdict, checks, problem } }: { signal:
   }[verdict];
   return (
     <section className={`proof proof-${verdict}`} aria-label="Verification">
-      <h3>
+      <h2>
         <Shield state={verdict === "verified" ? "good" : verdict === "broken" ? "bad" : "empty"} />
         {title}
-      </h3>
+      </h2>
       {problem !== null && <p className="muted">{problem}</p>}
       <ul>
         {checks.map((check) => (

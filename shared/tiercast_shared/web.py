@@ -3,13 +3,14 @@
 import hmac
 import math
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic.json_schema import models_json_schema
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -17,6 +18,8 @@ from starlette.requests import ClientDisconnect
 from tiercast_shared.errors import FieldError, Rejected, Unavailable
 
 PROBLEM_JSON = "application/problem+json"
+
+SCHEMA_REF = "#/components/schemas/{model}"
 
 NAMED_FIELDS = 20
 """Wrong fields named in one answer; a list of a thousand wrong ones is not answered with a thousand."""
@@ -105,6 +108,28 @@ def install_error_handlers(app: FastAPI, *, challenge: str | None = None) -> Non
     async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
         code = TITLES.get(error.status_code, "error").lower().replace(" ", "_")
         return problem_response(Rejected(error.status_code, code, str(error.detail)), dict(error.headers or {}))
+
+    _tell_of_problems(app)
+
+
+def _tell_of_problems(app: FastAPI) -> None:
+    """Have the OpenAPI document say that refusals, FastAPI's own 422 included, are problems, and of what media type."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= models_json_schema([(Problem, "validation")], ref_template=SCHEMA_REF)[1]["$defs"]
+        operations = [operation for path in document["paths"].values() for operation in path.values()]
+        for response in (response for operation in operations for response in operation["responses"].values()):
+            content = response.get("content", {})
+            told = content.get("application/json", {}).get("schema", {}).get("$ref")
+            if told in {SCHEMA_REF.format(model=name) for name in ("Problem", "HTTPValidationError")}:
+                del content["application/json"]
+                content[PROBLEM_JSON] = {"schema": {"$ref": SCHEMA_REF.format(model="Problem")}}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI documents that it is extended
 
 
 def field_name(location: tuple[int | str, ...]) -> str:

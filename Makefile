@@ -101,6 +101,14 @@ test: lint ## Lint, then run all tests but those of faults (ARGS="-k feed" for s
 test-faults: .venv/.installed ## Of all tests, those that kill, freeze and cut off everything (ROW=n for one row)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m faults tests/faults $(ARGS)
 
+.PHONY: simulate
+simulate: .venv/.installed ## Play more schedules of the whole pipeline in simulated time (SEEDS=n, FROM=n)
+	@SEEDS=$(SEEDS) FROM=$(FROM) $(BIN)/python -m tests.simulation.pipeline
+
+.PHONY: mutants
+mutants: .venv/.installed ## Remove one safeguard at a time and show that a test fails (MUTANT=word for some)
+	@MUTANT="$(MUTANT)" $(BIN)/python -m tests.mutants
+
 .PHONY: faults
 faults: .venv/.installed ## Cause every fault at length and write docs/guarantees.md (ROW=n for one, SEED=n, FRESH=1)
 	@ROW=$(ROW) FAULT_SEED=$(SEED) FRESH=$(FRESH) $(BIN)/python -m tests.faults.run $(ARGS)

@@ -94,8 +94,8 @@ upgrade-test: .venv/.installed ## Upgrade a running system from the last tag or 
 WORKERS ?= 3
 
 .PHONY: test
-test: lint ## Lint, then run all tests but those of faults (ARGS="-k feed" for some)
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore=tests/faults $(ARGS)
+test: lint ## Lint, then run all tests (ARGS="-k feed" for some)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: test-faults
 test-faults: .venv/.installed ## Of all tests, those that kill, freeze and cut off everything (ROW=n for one row)

@@ -72,7 +72,7 @@ async def test_every_state(come: Come, stack: Stack) -> None:
     await dark.shoot(IMAGES / "dashboard-elite.png")
     light = await come(viewport=SIZE, color_scheme="light")
     await light.sign_in("starter")
-    await light.signals.first.wait_for()
+    await light.page.locator(".chart canvas").first.wait_for()
     await light.shoot(IMAGES / "dashboard-starter.png")
     narrow = await come(viewport=NARROW, color_scheme="dark")
     await narrow.sign_in("elite")

@@ -53,3 +53,16 @@ async def test_a_token_without_the_scope_is_sent_back_with_the_reason(come: Come
     visitor = await come()
     await visitor.open("nosy", "/ops")
     await expect(visitor.page.get_by_role("alert")).to_contain_text("the token lacks the scope ops")
+
+
+async def test_a_dead_letter_is_shown(come: Come, stack: Stack) -> None:
+    async with httpx.AsyncClient(base_url=stack.ingest.url) as http:
+        assert (await http.get("/api/v1/queues")).status_code == 401, "only the services may ask"
+    visitor = await come()
+    await visitor.open("operator", "/ops", scope="ops")
+    waiting = visitor.page.get_by_text("waiting").locator("..")
+    await expect(waiting).to_have_text("0 waiting")
+    with stack.amqp_producer() as producer:
+        producer.publish(b"this can never be stored")
+    await expect(waiting).to_have_text("1 waiting")
+    await expect(visitor.page.get_by_text("tiercast-ingest dead list")).to_be_visible()

@@ -42,7 +42,7 @@ export default function SymbolChart({ symbol, signals }: { symbol: string; signa
   useEffect(() => {
     if (drawn.current === null) return;
     const { line, marks, chart } = drawn.current;
-    const points = onePerSecond(signals);
+    const points = secondsApart(signals);
     const digits = (signals.at(-1)?.entry_price ?? 0) < 10 ? 5 : 2;
     line.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
     line.setData(points.map(([time, signal]) => ({ time, value: signal.entry_price })));
@@ -71,7 +71,7 @@ function draw(place: HTMLElement): Drawn {
     lineWidth: 2,
     priceLineVisible: false,
   });
-  const made = { chart, line, marks: createSeriesMarkers(line, []) };
+  const made = { chart, line, marks: createSeriesMarkers(line, [], { autoScale: false }) };
   paint(made);
   return made;
 }
@@ -93,11 +93,13 @@ function colour(name: string): string {
   return value;
 }
 
-/** A chart has one point a second: the last one counts. */
-function onePerSecond(signals: readonly Signal[]): [UTCTimestamp, Signal][] {
-  const points = new Map<number, Signal>();
-  for (const signal of signals) points.set(Math.floor(signal.server_timestamp), signal);
-  return [...points].map(([time, signal]) => [time as UTCTimestamp, signal]);
+/** A chart has one point a second at most: signals that share one stand side by side. */
+function secondsApart(signals: readonly Signal[]): [UTCTimestamp, Signal][] {
+  let last = 0;
+  return signals.map((signal) => {
+    last = Math.max(Math.floor(signal.server_timestamp), last + 1);
+    return [last as UTCTimestamp, signal];
+  });
 }
 
 function mark(time: UTCTimestamp, { action }: Signal): SeriesMarker<Time> {

@@ -102,9 +102,11 @@ function Panels({ summary, rates }: Seen) {
           {summary.dead_letters ? "Look at them: tiercast-ingest dead list" : "Messages that can never be stored"}
         </p>
       </section>
-      <Connections connections={summary.connections} here={summary.replica} />
+      <div className="half stack">
+        <Connections connections={summary.connections} here={summary.replica} />
+        <Logs logs={summary.logs} />
+      </div>
       <Hops hops={summary.hops} />
-      <Logs logs={summary.logs} />
       <p className="muted span-all">
         Connections are those of all replicas; the other figures are of {summary.replica}, which answered.
       </p>
@@ -114,7 +116,7 @@ function Panels({ summary, rates }: Seen) {
 
 function Connections({ connections, here }: { connections: OpsSummary["connections"]; here: string }) {
   return (
-    <section className="panel half scroll-x">
+    <section className="panel scroll-x">
       <h2>Connections</h2>
       <table>
         <thead>
@@ -147,7 +149,7 @@ function Connections({ connections, here }: { connections: OpsSummary["connectio
 
 function Logs({ logs }: { logs: OpsSummary["logs"] }) {
   return (
-    <section className="panel half scroll-x">
+    <section className="panel scroll-x">
       <h2>Logs</h2>
       <table>
         <thead>

@@ -37,6 +37,7 @@ NO_LIMITS = {
         }
     ),
     "INGEST_PRODUCER_LIMIT": "1000000",
+    "GATEWAY_HANDSHAKES_PER_SECOND": "1000000",
 }
 """One machine plays all users and producers here."""
 

@@ -35,7 +35,9 @@ class SubscribedPage(BaseModel):
 def signals_router(history: History, streams: Streams, caller: Callable[[Request], Awaitable[Caller]]) -> APIRouter:
     """`/api/v1/signals/latest`, `/subscribed` and `/stream`."""
     router = APIRouter(
-        prefix="/api/v1/signals", tags=["signals"], responses={401: {"model": Problem}, 422: {"model": Problem}}
+        prefix="/api/v1/signals",
+        tags=["signals"],
+        responses={status: {"model": Problem} for status in (401, 422, 429)},
     )
     who = Depends(caller)
 
@@ -66,7 +68,7 @@ def signals_router(history: History, streams: Streams, caller: Callable[[Request
         headers |= {"ETag": etag, "X-Tiercast-Cursor": cursor}
         if _matches(etag, if_none_match):
             return Response(status_code=304, headers=headers)
-        return _array(history.newest(caller, premium_only=premium_only)[:limit], headers)
+        return _array(history.newest(caller, premium_only=premium_only, limit=limit), headers)
 
     @router.get("/subscribed", response_model=SubscribedPage)
     async def subscribed(

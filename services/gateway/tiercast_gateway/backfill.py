@@ -32,10 +32,14 @@ class Backfill:
         *,
         on_reached: Callable[[Connection, int], None],
         on_incomplete: Callable[[Connection, str], None],
+        page: int = PAGE,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._missed = missed
         self._on_reached = on_reached
         self._on_incomplete = on_incomplete
+        self._page = page
+        self._retry_seconds = retry_seconds
         self._queue: asyncio.Queue[Connection] = asyncio.Queue()
         self._failures: dict[Connection, int] = {}
 
@@ -61,7 +65,7 @@ class Backfill:
             connection = await self._queue.get()
             feed, position = connection.feed, connection.position
             try:
-                missed = await self._missed.after(feed, position, PAGE)
+                missed = await self._missed.after(feed, position, self._page)
             except Unavailable as error:
                 await self._failed(connection, error)
             else:
@@ -93,7 +97,7 @@ class Backfill:
         failures = self._failures.pop(connection, 0) + 1
         if failures == 1:
             log.warning("a resuming client waits for the signal log", reason=error.message)
-        await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(self._retry_seconds)
         if connection.flow is not Flow.BACKFILLING:
             return
         if failures >= ATTEMPTS:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tiercast_gateway.backfill import Backfill
+from tiercast_gateway.backfill import PAGE, RETRY_SECONDS, Backfill
 from tiercast_gateway.connection import Connection
 from tiercast_gateway.feed import SignalFeed
 from tiercast_gateway.frames import encode
@@ -43,6 +43,8 @@ class Delivery:
         *,
         refill_needed: Callable[[], None],
         clock: Callable[[], float],
+        page: int = PAGE,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._hub = hub
         self._feed = feed
@@ -52,7 +54,9 @@ class Delivery:
         self._clock = clock
         self.resyncs: Counter[str] = Counter()
         """Sockets told so far that something is missing, by why."""
-        self.backfill = Backfill(missed, on_reached=self._reached, on_incomplete=self.incomplete)
+        self.backfill = Backfill(
+            missed, on_reached=self._reached, on_incomplete=self.incomplete, page=page, retry_seconds=retry_seconds
+        )
 
     # -- beginning -------------------------------------------------------------------------------
 

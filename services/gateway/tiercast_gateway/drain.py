@@ -23,11 +23,20 @@ class Drain:
     """Sends all connections away within `seconds`; told again to, at once."""
 
     def __init__(
-        self, sessions: Sessions, streams: Streams, *, seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        sessions: Sessions,
+        streams: Streams,
+        *,
+        seconds: float,
+        wave_seconds: float = WAVE_SECONDS,
+        farewell_seconds: float = FAREWELL_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sessions = sessions
         self._streams = streams
         self._seconds = seconds
+        self._wave_seconds = wave_seconds
+        self._farewell_seconds = farewell_seconds
         self._clock = clock
         self._hurry = asyncio.Event()
         self.draining = False
@@ -49,13 +58,13 @@ class Drain:
         random.shuffle(waiting)
         ends = self._clock() + self._seconds
         while waiting:
-            waves = max(1, int((ends - self._clock()) / WAVE_SECONDS))
+            waves = max(1, int((ends - self._clock()) / self._wave_seconds))
             size = len(waiting) if self._hurry.is_set() else -(-len(waiting) // waves)
             for connection in waiting[:size]:
                 self._sessions.send_away(connection, random.randint(0, MAX_RETRY_MS))  # noqa: S311 - spreads load, hides nothing
             del waiting[:size]
             if waiting:
-                await self._pause(WAVE_SECONDS)
+                await self._pause(self._wave_seconds)
         await self._farewell()
         log.info("drained")
 
@@ -66,6 +75,6 @@ class Drain:
             return
 
     async def _farewell(self) -> None:
-        deadline = self._clock() + FAREWELL_SECONDS
+        deadline = self._clock() + self._farewell_seconds
         while self._sessions.leaving and self._clock() < deadline:  # noqa: ASYNC110 - a deadline over many
-            await asyncio.sleep(WAVE_SECONDS)
+            await asyncio.sleep(self._wave_seconds)

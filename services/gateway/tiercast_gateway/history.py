@@ -39,12 +39,12 @@ class History:
         """The end of the caller's feed."""
         return self._feed.cursor(caller.entitlement.feed)
 
-    def newest(self, caller: Caller, *, premium_only: bool) -> list[RingItem]:
-        """Everything the caller may browse, newest first."""
+    def newest(self, caller: Caller, *, premium_only: bool, limit: int | None = None) -> list[RingItem]:
+        """What the caller may browse, newest first: at most `limit`, and no more than the tier has."""
+        most = caller.entitlement.history_limit
         newest = self._feed.rings[caller.entitlement.feed].newest()
-        return list(
-            islice((i for i in newest if i.entry.premium or not premium_only), caller.entitlement.history_limit)
-        )
+        wanted = (item for item in newest if item.entry.premium) if premium_only else newest
+        return list(islice(wanted, most if limit is None else min(limit, most)))
 
     async def following(self, caller: Caller, cursor: str, limit: int, *, premium_only: bool) -> Following | None:
         """Up to `limit` (at most 1,000) signals directly after `cursor`; None if what follows it cannot be had whole.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from tiercast_gateway.auth import Identity
+from tiercast_gateway.backfill import PAGE, RETRY_SECONDS
 from tiercast_gateway.connection import Connection, State
 from tiercast_gateway.connection_limits import ConnectionLimits, unlimited
 from tiercast_gateway.credentials import Credentials
@@ -49,6 +50,8 @@ class Sessions:
         clock: Callable[[], float] = time.time,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         messages_per_second: int | None = None,
+        backfill_page: int = PAGE,
+        backfill_retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._feed = feed
         self._tiers = tiers
@@ -59,7 +62,16 @@ class Sessions:
         self._stale = False
         self._limits = limits or unlimited()
         self.registry = Registry(hub, tiers, self._limits)
-        self._delivery = Delivery(hub, feed, missed, self.registry, refill_needed=refill_needed, clock=clock)
+        self._delivery = Delivery(
+            hub,
+            feed,
+            missed,
+            self.registry,
+            refill_needed=refill_needed,
+            clock=clock,
+            page=backfill_page,
+            retry_seconds=backfill_retry_seconds,
+        )
         self._moves = TierMoves(self.registry, hub, self._delivery, tiers=tiers, entitlements=entitlements)
         self._credentials = Credentials(
             self.registry,

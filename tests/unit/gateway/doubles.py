@@ -291,7 +291,15 @@ def make_verifier(clock: Callable[[], float] = lambda: NOW, **options: Any) -> T
 class Replica:
     """The gateway's pure parts, wired as `app` wires them, with time and turns of the loop in the test's hands."""
 
-    def __init__(self, *, capacity: int = 1000, writes_per_step: int = 256, max_replay: int = 100_000) -> None:
+    def __init__(
+        self,
+        *,
+        capacity: int = 1000,
+        writes_per_step: int = 256,
+        max_replay: int = 100_000,
+        page: int = 500,
+        retry_seconds: float = 0.5,
+    ) -> None:
         self.clock, self.monotonic, self.turns, self.log = Clock(), Clock(1000.0), Turns(), Log()
         self.cursors = CursorCodec("service-key")
         self.log_client = LogClient(self.log)
@@ -321,6 +329,8 @@ class Replica:
             clock=self.clock,
             heartbeat_seconds=25.0,
             messages_per_second=20,
+            backfill_page=page,
+            backfill_retry_seconds=retry_seconds,
         )
         self.feed.begin(EPOCH, 0, [])
         self.hub.begin(0)

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from tests.unit.gateway.doubles import EPOCH, FakeWire, Replica, wire
-from tiercast_gateway import backfill
 from tiercast_gateway.connection import Connection, Flow
 from tiercast_shared.contracts.tiers import Tier
 
@@ -39,11 +38,8 @@ def seal(replica: Replica, position: int) -> str:
     return replica.cursors.seal(EPOCH, position)
 
 
-async def test_what_left_the_rings_comes_from_the_log_and_live_signals_wait_behind_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(backfill, "PAGE", 7)
-    replica = Replica(capacity=8)
+async def test_what_left_the_rings_comes_from_the_log_and_live_signals_wait_behind_it() -> None:
+    replica = Replica(capacity=8, page=7)
     replica.publish_all("sps" * 20)
     async with backfilling(replica):
         connection = replica.connect(resume=seal(replica, 3))
@@ -56,9 +52,8 @@ async def test_what_left_the_rings_comes_from_the_log_and_live_signals_wait_behi
     assert len(replica.log_client.asked) > 5
 
 
-async def test_a_starter_is_replayed_the_standard_feed_with_its_own_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "PAGE", 5)
-    replica = Replica(capacity=4)
+async def test_a_starter_is_replayed_the_standard_feed_with_its_own_numbers() -> None:
+    replica = Replica(capacity=4, page=5)
     replica.publish_all("sp" * 20)
     async with backfilling(replica):
         connection = replica.connect("alice", Tier.STARTER, resume=seal(replica, 1))
@@ -85,9 +80,8 @@ async def test_a_page_asked_for_as_pro_is_not_written_to_a_starter() -> None:
     assert wire(connection).kinds[:2] == ["connected", "tier_changed"]
 
 
-async def test_a_congested_connection_is_sent_no_page_before_it_has_drained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "PAGE", 5)
-    replica = Replica(capacity=4)
+async def test_a_congested_connection_is_sent_no_page_before_it_has_drained() -> None:
+    replica = Replica(capacity=4, page=5)
     replica.publish_all("s" * 30)
     async with backfilling(replica):
         connection = replica.connect(resume=seal(replica, 0))
@@ -105,9 +99,8 @@ async def test_a_congested_connection_is_sent_no_page_before_it_has_drained(monk
 
 
 @pytest.mark.parametrize("reason", ["feed_recreated", "cursor_too_old", "log_unavailable"])
-async def test_what_the_log_cannot_give_whole_is_refused(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "RETRY_SECONDS", 0)
-    replica = Replica(capacity=4)
+async def test_what_the_log_cannot_give_whole_is_refused(reason: str) -> None:
+    replica = Replica(capacity=4, retry_seconds=0)
     replica.publish_all("s" * 30)
     replica.log_client.epoch = "epoch-2" if reason == "feed_recreated" else EPOCH
     replica.log_client.floor = 10 if reason == "cursor_too_old" else 0

@@ -2,10 +2,7 @@
 
 import asyncio
 
-import pytest
-
 from tests.unit.gateway.doubles import EPOCH, FakeWire, Replica, token, wire
-from tiercast_gateway import drain as module
 from tiercast_gateway.connection import Connection, State
 from tiercast_gateway.drain import MAX_RETRY_MS, Drain
 from tiercast_gateway.tier_cache import LEASE_SECONDS
@@ -26,7 +23,13 @@ class Draining:
 
     def __init__(self, replica: Replica, *, seconds: float, answering: bool = True) -> None:
         self.replica, self.streams = replica, NoStreams()
-        self.drain = Drain(replica.sessions, self.streams, seconds=seconds)  # type: ignore[arg-type]
+        self.drain = Drain(
+            replica.sessions,
+            self.streams,  # type: ignore[arg-type]
+            seconds=seconds,
+            wave_seconds=0.01,
+            farewell_seconds=0.05,
+        )
         if answering:
             for connection in replica.sessions:
                 self._answer(connection)
@@ -40,12 +43,6 @@ class Draining:
             asyncio.get_running_loop().call_soon(self.replica.sessions.lost, connection)
 
         fake.close = close_and_leave  # type: ignore[method-assign]
-
-
-@pytest.fixture(autouse=True)
-def quick_waves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAVE_SECONDS", 0.01)
-    monkeypatch.setattr(module, "FAREWELL_SECONDS", 0.05)
 
 
 def farewell(connection: Connection) -> Reconnect:

@@ -97,6 +97,9 @@ def test_everything_starts_with_a_broker_of_its_own_and_stops_at_ctrl_c(tmp_path
             headers={"Authorization": f"Bearer {token.stdout.strip()}"},
         )
         assert answer.json()["user_tier"] == "pro"
+        link = f"{url(SERVICES[2], values)}/#token="
+        assert output.read_text().count(link) == 3, "one link for each tier opens the dashboard signed in"
+        assert httpx.get(link).headers["Content-Type"].startswith("text/html")
         second = subprocess.run([*RUNNER, "up"], env=env, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert "another `make up` already uses" in second.stderr

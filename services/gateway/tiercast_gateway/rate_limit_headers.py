@@ -14,6 +14,7 @@ class RateLimitHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on."""
+
         async def send_with_headers(message: Message) -> None:
             headers = scope.get(KEY)
             if headers and message["type"] == "http.response.start":

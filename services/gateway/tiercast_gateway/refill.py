@@ -69,7 +69,9 @@ class SignalRefill:
                     delivered=self._feed.head,
                     log=page.head,
                 )
-            if shorter or page.epoch != self._feed.epoch or page.floor > self._feed.head:  # or what is missing is archived
+            if (
+                shorter or page.epoch != self._feed.epoch or page.floor > self._feed.head
+            ):  # or what is missing is archived
                 await self._load()
                 self._look = True  # what was published meanwhile was not taken, for it was of another epoch
                 continue

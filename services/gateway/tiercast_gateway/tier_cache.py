@@ -63,6 +63,8 @@ class TierCache:
         self.applied = 0
         """Every change up to this position of the tiers log was seen."""
         self.known_head = 0
+        self._announced: dict[str, int] = {}
+        """How far lives of the log that are not the one followed here were said to reach."""
         self.hits = self.misses = 0
 
     # -- questions -------------------------------------------------------------------------------
@@ -147,7 +149,13 @@ class TierCache:
             self.known_head = head
         self.epoch = epoch
         self.applied = head
-        self.known_head = max(self.known_head, head)
+        # a change that came before this was not applied: until it is, a look-up that was made before it proves nothing
+        self.known_head = max(self.known_head, head, self._announced.get(epoch, 0))
+        self._announced.clear()
+
+    def announced(self, epoch: str, head: int) -> None:
+        """Something of another life of the log was told, before `begin`: that life reaches to `head` at least."""
+        self._announced[epoch] = max(self._announced.get(epoch, 0), head)
 
     def asking(self, user_ids: Iterable[str]) -> None:
         """These users are being looked up: keep what arrives for them."""
@@ -172,24 +180,29 @@ class TierCache:
     def changed(self, event: TierChanged | SessionRevoked) -> bool:
         """An entry of the tiers log.
 
+        What it says of its user counts at once, even if entries before it are missing: it is newer than whatever these say.
+
         Returns whether it was the next one; else it was seen before, or something is missing and `gap` is true.
         """
         self.known_head = max(self.known_head, event.seq)
-        if event.seq != self.applied + 1:
+        if event.seq <= self.applied:
             return False
-        self.applied = event.seq
         reason = event.reason if isinstance(event, TierChanged) else "revoked"
         if event.user_id in self._asked:
             self._asked[event.user_id].append(event)
         known = self._users.get(event.user_id)
         if known is not None:
             self._put(event.user_id, _after(known, event), reason)
+        if event.seq > self.applied + 1:
+            return False
+        self.applied = event.seq
         self._on_applied(event)
         return True
 
     def beacon(self, epoch: str, head: int) -> None:
         """The tiers log was said to reach to `head`: if all of it was seen, everything known may be trusted anew."""
         if epoch != self.epoch:
+            self.announced(epoch, head)
             return
         self.known_head = max(self.known_head, head)
         if not self.gap:
@@ -219,11 +232,7 @@ def _known(state: TierState, until: float) -> KnownTier:
 
 
 def _after(known: KnownTier, event: TierChanged | SessionRevoked) -> KnownTier:
-    """What is known after `event`, which is newer than anything seen of the log."""
-    if event.seq <= known.version:
-        return known
+    """What is known with `event` as well, whichever of the two is newer."""
     if isinstance(event, SessionRevoked):
-        return replace(
-            known, version=event.seq, tokens_valid_after=max(known.tokens_valid_after, event.tokens_valid_after)
-        )
-    return replace(known, tier=event.tier, version=event.seq)
+        return replace(known, tokens_valid_after=max(known.tokens_valid_after, event.tokens_valid_after))
+    return replace(known, tier=event.tier, version=event.seq) if event.seq > known.version else known

@@ -94,14 +94,21 @@ class Upstream:
         """An entry of the tiers log was published."""
         if self._tiers.epoch and epoch == self._tiers.epoch:
             self._tiers.changed(event)
-        if epoch != self._tiers.epoch or self._tiers.gap:
-            self._tier_sync.catch_up()
+        else:
+            self._tiers.announced(epoch, event.seq)
+        self._catch_up_with_tiers(epoch)
 
     def tiers_beacon(self, beacon: Beacon) -> None:
         """The tiers service is alive; if all its changes were seen, the lease is renewed."""
         self._tiers.beacon(beacon.epoch, beacon.head)
-        if beacon.epoch != self._tiers.epoch or self._tiers.gap:
-            self._tier_sync.catch_up()
+        self._catch_up_with_tiers(beacon.epoch)
+
+    def _catch_up_with_tiers(self, epoch: str) -> None:
+        other_life = (
+            epoch != self._tiers.epoch
+        )  # or nothing was read yet: only the log itself says which is the present one
+        if other_life or self._tiers.gap:
+            self._tier_sync.catch_up(look=other_life)
 
     def consuming(self) -> None:
         """A new queue: whatever was published before it was bound is in the logs."""

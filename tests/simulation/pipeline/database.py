@@ -156,11 +156,11 @@ class Lease:
         await self.host.io()
         return cursor
 
-    async def save(self, published: int) -> None:
+    async def save(self, published: int, before: int) -> None:
         row = self.database
         await row.ask(self.host)
-        if row.holder != self.holder:
-            raise LeaseLost("the lease is another's")
+        if row.holder != self.holder or row.cursor not in {before, published}:
+            raise LeaseLost("the lease is another's, or the cursor was moved")
         row.cursor = published
         await self.host.io()
 

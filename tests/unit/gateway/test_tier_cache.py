@@ -67,18 +67,43 @@ def test_changes_apply_one_after_the_other_and_a_repeated_one_does_nothing() -> 
     assert [told[2] for told in world.told] == [Tier.PRO, Tier.ELITE, Tier.STARTER]
 
 
-def test_a_change_beyond_a_gap_is_not_applied_and_the_gap_is_told() -> None:
+def test_a_change_beyond_a_gap_counts_for_its_user_at_once_and_the_gap_is_told() -> None:
     world = World()
     world.known()
 
-    assert not world.change("alice", Tier.ELITE, seq=2)
+    assert not world.change("alice", Tier.STARTER, seq=2)
 
     assert world.cache.gap
-    assert world.cache.tier_of("alice") is Tier.PRO
-    world.change("alice", Tier.STARTER, seq=1)
-    world.change("alice", Tier.ELITE, seq=2)
+    assert world.cache.tier_of("alice") is Tier.STARTER
+    world.change("alice", Tier.ELITE, seq=1)
+    assert world.cache.tier_of("alice") is Tier.STARTER, "an older change came later"
+    world.change("alice", Tier.STARTER, seq=2)
     assert not world.cache.gap
-    assert world.cache.tier_of("alice") is Tier.ELITE
+
+
+def test_a_change_and_a_revocation_both_count_in_either_order() -> None:
+    for first, second in ((1, 2), (2, 1)):
+        world = World()
+        world.known()
+        events = {1: tier_changed(1, "alice", Tier.STARTER), 2: session_revoked(2, "alice", 50.0)}
+
+        world.cache.changed(events[first])
+        world.cache.changed(events[second])
+
+        assert world.cache.tier_of("alice") is Tier.STARTER
+        assert world.cache.revoked("alice", 49.0)
+
+
+def test_a_look_up_from_before_a_change_that_came_before_the_beginning_proves_nothing() -> None:
+    world = World(begun=False)
+    world.cache.announced(EPOCH, 5)
+    world.cache.asking(["alice"])
+
+    world.cache.begin(EPOCH, 4)
+    world.answer("alice", Tier.PRO, version=4, head=4)
+
+    assert world.cache.gap
+    assert not world.cache.trusted("alice")
 
 
 def test_a_change_of_a_user_nobody_asked_for_is_not_kept() -> None:

@@ -41,34 +41,21 @@ WATCHDOG_SECONDS = 3.0
 
 
 class Knowledge:
-    """What a replica has been told of tiers, kept apart from its own cache: by look-ups, and by changes without a hole."""
+    """What a replica has been told of tiers, by look-ups and by changes in whatever order, kept apart from its own cache."""
 
     def __init__(self) -> None:
         self.versions: dict[str, int] = {}
-        self._told: dict[int, str] = {}
-        self._whole: int | None = None
-        """Everything up to here was told, or was before its beginning."""
-
-    def began(self, head: int) -> None:
-        if self._whole is None:
-            self._whole = head
-            self._advance()
 
     def told(self, event: TierChanged | SessionRevoked) -> None:
         if isinstance(event, TierChanged):
-            self._told[event.seq] = event.user_id
-        self._advance()
+            self._at_least(event.user_id, event.seq)
 
     def looked_up(self, lookup: TierLookup) -> None:
         for user, state in lookup.tiers.items():
-            self.versions[user] = max(self.versions.get(user, 0), state.version)
-        self.began(lookup.head)
+            self._at_least(user, state.version)
 
-    def _advance(self) -> None:
-        while self._whole is not None and self._whole + 1 in self._told:
-            self._whole += 1
-            user = self._told[self._whole]
-            self.versions[user] = max(self.versions.get(user, 0), self._whole)
+    def _at_least(self, user: str, version: int) -> None:
+        self.versions[user] = max(self.versions.get(user, 0), version)
 
 
 class IngestApi:
@@ -120,7 +107,6 @@ class TiersApi:
         ]
         page = TierChangePage(epoch=database.epoch, head=database.head, entries=entries)
         await self._host.io()
-        self._knowledge.began(page.head)  # the first answer of all says only where the log ends
         for entry in entries:
             self._knowledge.told(entry.data)
         return page

@@ -11,10 +11,10 @@ from tests.simulation.pipeline import results
 from tests.simulation.pipeline.schedule import play, shortest
 from tiercast_shared.errors import reasons
 
-SCHEDULES = 300
+SCHEDULES = 1000
 """More by `make simulate SEEDS=n`."""
 
-SLICES = 6
+SLICES = 10
 """Each has a test of its own, so that no time-out depends on the machine."""
 
 FAULTS = (

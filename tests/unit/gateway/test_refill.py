@@ -311,6 +311,9 @@ class TierLog:
     def beacon(self, epoch: str, head: int) -> None:
         self.calls.append((epoch, head))
 
+    def announced(self, epoch: str, head: int) -> None:
+        self.calls.append((epoch, head))
+
     def catch_up(self, *, look: bool = False) -> None:
         self.calls.append("look" if look else "catch up")
 
@@ -344,7 +347,7 @@ def test_changes_of_another_epoch_are_not_applied_and_the_log_is_asked() -> None
     upstream.tier_event("epoch-0", tier_changed(1, "alice", Tier.PRO))
     upstream.tier_event(EPOCH, tier_changed(1, "alice", Tier.PRO))
 
-    assert tiers.calls == ["catch up", 1]
+    assert tiers.calls == [("epoch-0", 1), "look", 1]
 
 
 def test_a_gap_in_the_tiers_log_is_asked_for() -> None:

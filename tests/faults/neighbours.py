@@ -1,4 +1,4 @@
-"""What other suites left behind for the document: schedules simulated, safeguards removed."""
+"""What other suites left behind for the document: requests answered, schedules simulated, safeguards removed."""
 
 import json
 from collections import Counter
@@ -6,8 +6,23 @@ from collections.abc import Iterator
 
 from tests.faults.results import ROOT
 
+ANSWERS = ROOT / ".data" / "openapi" / "results.json"
 SCHEDULES = ROOT / ".data" / "simulation" / "results.json"
 MUTANTS = ROOT / ".data" / "mutants" / "results.json"
+
+
+def answers() -> Iterator[str]:
+    """What `tests/e2e/test_openapi.py` sent, and was answered."""
+    if not ANSWERS.exists():
+        return
+    parts = json.loads(ANSWERS.read_text())
+    cases = sum(part["cases"] for part in parts.values())
+    errors = sum(part["server_errors"] for part in parts.values())
+    violations = sum(len(part["violations"]) for part in parts.values())
+    seeds = ", ".join(sorted({str(part["seed"]) for part in parts.values()}))
+    yield f"- Zero: 5xx **{errors}** of {cases:,} requests; schema violations **{violations}** of {cases:,} answers"
+    sent = "; ".join(f"{name} {part['cases']:,}" for name, part in sorted(parts.items()))
+    yield f"- Done and seen (seed {seeds}): {sent}"
 
 
 def schedules() -> Iterator[str]:

@@ -4,13 +4,13 @@ import statistics
 from collections.abc import Iterator
 from itertools import groupby
 
-from tests.faults.neighbours import mutants, schedules
+from tests.faults.neighbours import answers, mutants, schedules
 from tests.faults.results import ROOT, Result, saved
 from tests.faults.rows import ROWS
 from tests.faults.suites import SUITES, kept
 
 TARGET = ROOT / "docs" / "guarantees.md"
-SIMULATED = 17
+HTTP, SIMULATED = 16, 17
 CONFIDENCE = 3.0
 """Zero events in N independent trials bound the rate below 3/N with a confidence of 95 % ("rule of three")."""
 
@@ -74,6 +74,8 @@ def _suite(number: int) -> Iterator[str]:
     yield f"- Zero: failed **{suite.failed}** of {suite.tests:,} tests"
     if suite.properties:
         yield f"- Done and seen: {'; '.join(f'{name} {count:,}' for name, count in suite.properties.items())}"
+    if number == HTTP:
+        yield from answers()
     if number == SIMULATED:
         yield from schedules()
     if suite.skipped:

@@ -20,6 +20,9 @@ PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"
 
 JSON = "application/json"
 
+MAX_OFFSET = 2**53
+"""Offsets are JSON numbers, and larger ones are not exact in every reader."""
+
 
 class SubscribedPage(BaseModel):
     """A page of the signals that a caller may browse, newest first."""
@@ -37,7 +40,7 @@ def signals_router(history: History, streams: Streams, caller: Callable[[Request
     router = APIRouter(
         prefix="/api/v1/signals",
         tags=["signals"],
-        responses={status: {"model": Problem} for status in (401, 422, 429)},
+        responses={status: {"model": Problem} for status in (401, 403, 422, 429, 503)},
     )
     who = Depends(caller)
 
@@ -74,7 +77,7 @@ def signals_router(history: History, streams: Streams, caller: Callable[[Request
     async def subscribed(
         caller: Annotated[Caller, who],
         limit: Annotated[int, Query(ge=1)] = 50,
-        offset: Annotated[int, Query(ge=0)] = 0,
+        offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
         premium_only: bool = False,
     ) -> Response:
         """A page of the signals that the caller may browse, newest first."""

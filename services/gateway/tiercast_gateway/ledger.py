@@ -39,7 +39,11 @@ def ledger_router(
     log: IngestClient, feed_now: Callable[[str], Feed], caller: Callable[[Request], Awaitable[Caller]]
 ) -> APIRouter:
     """`GET /api/v1/signals/{id}/proof` and `GET /api/v1/ledger`."""
-    router = APIRouter(prefix="/api/v1", tags=["ledger"], responses={401: {"model": Problem}, 503: {"model": Problem}})
+    router = APIRouter(
+        prefix="/api/v1",
+        tags=["ledger"],
+        responses={status: {"model": Problem} for status in (401, 403, 422, 429, 503)},
+    )
     who = Depends(caller)
 
     @router.get("/signals/{signal_id}/proof", response_model=Proof, responses={404: {"model": Problem}})

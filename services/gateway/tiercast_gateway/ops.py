@@ -115,7 +115,7 @@ def ops_router(
             raise Rejected(403, "missing_scope", f"the token lacks the scope {SCOPE}")
         return identity
 
-    @router.get("/summary", responses={401: {"model": Problem}, 403: {"model": Problem}})
+    @router.get("/summary", responses={status: {"model": Problem} for status in (401, 403, 503)})
     async def summary(_operator: Annotated[Identity, Depends(operator)]) -> OpsSummary:
         """How the system does at this moment."""
         return await operations.summary()

@@ -80,7 +80,18 @@ def run(row: int, *, fresh: bool) -> bool:
     print(f"row {row}: {', '.join(result.files) or 'there is no suite'}", flush=True)
     if files:
         environment = {name: value for name, value in os.environ.items() if name not in {"FAULT_FORM", "ROW"}}
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", f"--junitxml={report}", *result.files]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "--dist",
+            "loadfile",
+            f"--junitxml={report}",
+            *result.files,
+        ]
         subprocess.run(command, cwd=ROOT, env=environment, check=False)
     _count(report, result)
     result.seconds = round(time.monotonic() - began, 1)

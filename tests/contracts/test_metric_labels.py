@@ -30,7 +30,7 @@ HTTP_STATUS = {"2xx", "3xx", "4xx", "5xx"}
 ALLOWED: dict[str, dict[str, set[str]]] = {
     "ingest": {
         "log": {"signals"},
-        "check": {"database", "publisher", "inbound"},
+        "check": {"database", "inbound"},
         "status": HTTP_STATUS,
         "generation": {"0", "1", "2"},
         "transport": {"http", "amqp"},
@@ -39,7 +39,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     },
     "tiers": {
         "log": {"tiers"},
-        "check": {"database", "publisher"},
+        "check": {"database"},
         "status": HTTP_STATUS,
         "generation": {"0", "1", "2"},
         "tier": TIERS,

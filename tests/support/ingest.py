@@ -174,7 +174,7 @@ async def http_ingest(
     registry = CollectorRegistry()
     metrics = IngestMetrics(registry)
     store = SignalStore(database)
-    watch = LogWatch(store.publication, "test", metrics.log.looked)
+    watch = LogWatch(store.publication, metrics.log.looked)
     checks = ReadinessChecks()
     checks.add("database", watch.database_problem)
     writer = BatchWriter[Submission, Stored](

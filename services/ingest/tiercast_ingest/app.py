@@ -92,7 +92,7 @@ async def running(
             metrics.log,
             poll_seconds=listener.poll_seconds,
         )
-        watch = LogWatch(SignalStore(publishing).publication, holder, metrics.log.looked)
+        watch = LogWatch(SignalStore(publishing).publication, metrics.log.looked)
         admission = Admission(lambda: watch.backlog, settings.backlog_limit)
 
         def announce(head: Head, events: Sequence[LogEvent]) -> None:
@@ -115,7 +115,6 @@ async def running(
 
         checks = ReadinessChecks()
         checks.add("database", watch.database_problem)
-        checks.add("publisher", watch.publishing_problem)
         checks.add("inbound", inbound.problem)
         registry.register(ReadinessCollector(checks))
         yield http_app(

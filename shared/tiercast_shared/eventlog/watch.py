@@ -15,12 +15,9 @@ LOOK_TIMEOUT = 3.0
 DATABASE_SILENT_SECONDS = 5.0
 """Not ready when the database has not answered for longer."""
 
-PUBLISHING_STUCK_SECONDS = 30.0
-"""Not ready when the log has had a backlog and not moved for longer; a broker restart takes about ten."""
-
 
 class LogWatch:
-    """What `holder` last saw of its database and of publishing. `read` asks the database.
+    """What was last seen of the database and of publishing. `read` asks the database.
 
     `on_look` is told what it said, and for how many seconds the oldest entry has been waiting to be published.
     """
@@ -28,16 +25,14 @@ class LogWatch:
     def __init__(
         self,
         read: Callable[[], Awaitable[Publication]],
-        holder: str,
         on_look: Callable[[Publication, float], None],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
-        self._holder = holder
         self._on_look = on_look
         self._clock = clock
-        self._answered_at = self._moved_at = clock()
+        self._answered_at = clock()
         self._seen = Publication(0, 0, None)
         self._waiting: deque[tuple[int, float]] = deque()
         """Heads that are not published yet, and when each was first seen."""
@@ -58,9 +53,6 @@ class LogWatch:
         async with asyncio.timeout(LOOK_TIMEOUT):
             publication = await self._read()
         self._answered_at = self._clock()
-        backlog = publication.head - publication.published
-        if backlog <= 0 or publication.published != self._seen.published:
-            self._moved_at = self._answered_at
         if publication.head != self._seen.head:
             self._waiting.append((publication.head, self._answered_at))
         while self._waiting and self._waiting[0][0] <= publication.published:
@@ -79,17 +71,8 @@ class LogWatch:
         return self._answered_at - self._waiting[0][1] if self._waiting else 0.0
 
     def database_problem(self) -> str | None:
-        """A readiness check."""
+        """A readiness check. Whether anything is published is none: what is stored meanwhile is published later."""
         silent = self._clock() - self._answered_at
         if silent <= DATABASE_SILENT_SECONDS:
             return None
         return f"the database has not answered for {silent:.0f} s"
-
-    def publishing_problem(self) -> str | None:
-        """A readiness check. Another replica's live lease makes this one a standby, which is ready."""
-        stuck = self._answered_at - self._moved_at
-        if self._seen.holder not in {None, self._holder} or stuck <= PUBLISHING_STUCK_SECONDS:
-            return None
-        return (
-            f"{self.backlog} entries are committed but none was published for {stuck:.0f} s: is the broker reachable?"
-        )

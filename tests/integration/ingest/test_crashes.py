@@ -13,6 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from tests.support.breakable import BreakableBroker
 from tests.support.crashing import CRASHED, CrashingIngest, Edge
 from tests.support.event_receiver import EventReceiver
 from tests.support.ingest import KEYS, SERVICE_KEY, SYNC, eventually
@@ -234,4 +235,33 @@ async def test_with_too_much_unpublished_nothing_more_is_taken_until_it_is_publi
                 await eventually(lambda: receiver.seqs == list(range(1, stored + 11)), within=30)
                 assert (await client.post(f"{SYNC}/signal", json=standard())).status_code == 201
     finally:
+        replica.stop()
+
+
+async def test_while_the_broker_blocks_publishers_signals_are_stored_and_the_replica_is_ready(
+    database: Database, database_url: str, breakable_broker: BreakableBroker, tmp_path: Path
+):
+    broker = breakable_broker
+    replica = CrashingIngest("ingest", environment(database_url, broker.url), tmp_path / "ingest.log")
+    store = SignalStore(database)
+    try:
+        async with EventReceiver.open(broker.url) as receiver:
+            await asyncio.to_thread(replica.start)
+            await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.000001")
+            async with httpx.AsyncClient(base_url=replica.url, headers={"X-API-Key": KEYS["acme"]}) as client:
+
+                async def piles_up() -> bool:
+                    assert (await client.post(f"{SYNC}/signal", json=standard())).status_code == 201
+                    publication = await store.publication()
+                    return publication.head - publication.published >= 10
+
+                await becomes_true(piles_up)
+                ready = await client.get("/readyz")
+                assert (ready.status_code, ready.json()) == (200, {"ready": True, "missing": {}})
+            await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.4")
+            last = (await store.head()).seq
+            await eventually(lambda: receiver.seqs[-1:] == [last], within=30)
+            assert receiver.seqs == list(range(1, last + 1))
+    finally:
+        await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.4")
         replica.stop()

@@ -57,7 +57,10 @@ async def sees_its_tier(stack: Stack, user: str, token: str) -> None:
     tier = user.partition("-")[0]
     await stack.set_tier(user, tier)
     async with stack.client(user, token=token, token_in="query", origin=ORIGIN) as client:
-        assert (await client.first("connected"))["user_tier"] == tier
+        if (await client.first("connected"))[
+            "user_tier"
+        ] != tier:  # the exchange has looked the user up before the change
+            await client.first("tier_changed")
         sent = [premium(), standard(), premium(), standard()]
         await stack.publish_all(sent)
         due = sent if tier == "pro" else sent[1::2]
@@ -207,7 +210,7 @@ async def test_revoked_sessions_end_everywhere_and_their_tokens_never_connect_ag
         assert [client.of("error")[-1]["code"] for client in (one, two)] == ["revoked_token"] * 2
     for restarted in (False, True):
         if restarted:
-            await asyncio.to_thread(restart, stack)
+            restart(stack)
         for gateway in (0, 1):
             for old in (token, derived):
                 async with stack.client(user, token=old, gateway=gateway) as client:
@@ -233,6 +236,7 @@ async def next_second() -> None:
 
 
 def restart(stack: Stack) -> None:
+    """Start the first gateway anew, from this thread: a process ends with the thread that started it."""
     stack.gateways[0].kill()
     stack.gateways[0].wait_ended()
     stack.gateways[0].start()

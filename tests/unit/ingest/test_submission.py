@@ -1,6 +1,7 @@
 """What a submission may hold, and what it is answered when it does not."""
 
 import json
+from dataclasses import asdict
 from hashlib import sha256
 
 import pytest
@@ -216,6 +217,47 @@ json_values = st.recursive(
 changed_submissions = st.dictionaries(st.sampled_from(list(submission())), json_values, max_size=4).map(
     lambda changes: json.dumps(submission() | changes).encode()
 )
+
+
+raw_values = st.sampled_from(
+    [
+        *("NaN", "-Infinity", "1e999", "-0", "1e-999", "9" * 5000, "0." + "0" * 5000 + "1", "1E+400", "-" + "9" * 400),
+        *(r'"\u0000"', r'"\ud800"', r'"\udc00\ud800"', r'"\uffff"', '"\x7f"', '"\U0010ffff"', '"' + "x" * 70_000 + '"'),
+        *(
+            "[" * 500 + "]" * 500,
+            "[" * 100_000,
+            '{"a":' * 100_000,
+            '{"a":1,"a":NaN}',
+            '{"":{"":NaN}}',
+            "null",
+            "tru",
+            '"',
+        ),
+    ]
+)
+"""JSON, or nearly, as no serialiser writes it."""
+
+
+def written(changes: dict[str, str]) -> bytes:
+    """A submission some of whose values are replaced by raw text."""
+    fields = {name: json.dumps(value) for name, value in submission().items()} | changes
+    return ("{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in fields.items()) + "}").encode()
+
+
+raw_submissions = st.dictionaries(st.sampled_from([*submission(), "other"]), raw_values, max_size=3).map(written)
+
+
+@settings(max_examples=400, deadline=None)
+@given(raw_submissions)
+def test_numbers_texts_and_depths_beyond_all_bounds_are_refused_or_stored_as_they_can_be(body: bytes):
+    outcome = parsed(body)
+    if isinstance(outcome, Rejected):
+        assert outcome.code in REASONS
+        outcome.message.encode()
+    else:
+        assert len(outcome.hashed_text.encode()) <= MAX_BODY
+        signal = json.dumps(asdict(outcome.content), allow_nan=False, ensure_ascii=False).encode()
+        assert rb"\u0000" not in signal
 
 
 @settings(max_examples=400, deadline=None)

@@ -139,3 +139,14 @@ def test_answers_are_those_of_the_openapi_document(used: Stack, service: str, mo
     assert findings.statuses[200 if mode is GenerationMode.POSITIVE else 422], "no request came past the door"
     assert not findings.violations, "\n".join(findings.violations)
     assert not findings.server_errors
+
+
+@pytest.mark.parametrize(("offset", "status"), [(2**53, 200), (2**53 + 1, 422), (10**30, 422)])
+async def test_an_offset_that_no_reader_counts_to_is_refused_by_name(used: Stack, offset: int, status: int):
+    async with used.gateway_http("alice") as http:
+        answer = await http.get("/api/v1/signals/subscribed", params={"offset": offset})
+    assert answer.status_code == status, answer.text
+    if status == 422:
+        assert [error["field"] for error in answer.json()["errors"]] == ["offset"]
+    else:
+        assert (answer.json()["items"], answer.json()["has_more"]) == ([], False)

@@ -287,7 +287,7 @@ async def test_what_ingest_exports_and_archives_is_verified(verify, submissions,
         await Submitter(database).commit(*submissions)
         await PublisherLease(database, SignalLogPublisher, "me").take()
         await PublisherLease(database, SignalLogPublisher, "me").save(
-            len(submissions)
+            len(submissions), 0
         )  # only what is published is archived
 
     async def exported(feed: Feed) -> subprocess.CompletedProcess[str]:

@@ -104,7 +104,8 @@ def shared_ground(
 ) -> Iterator[Ground]:
     """The shared stack: two gateways on PostgreSQL, on a broker and a server that may be broken."""
     broker, postgres = backends.breakable_broker(), backends.breakable_postgres()
-    host = Broker("to break", broker.url, f"{broker.api_url}/", lambda: None).virtual_host()
+    to_break = Broker("to break", broker.url, f"{broker.api_url}/", lambda: None)
+    host = to_break.virtual_host()
     stack = Stack(
         tmp_path_factory.mktemp("ground"),
         amqp_url=host.url,
@@ -116,6 +117,7 @@ def shared_ground(
     stack.start()
     yield Ground(stack, broker, host, postgres)
     stack.stop()
+    to_break.close()
 
 
 @pytest.fixture

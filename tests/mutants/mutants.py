@@ -42,8 +42,8 @@ MUTANTS = (
     Mutant(
         "version check: a change older than the look-up is applied over it",
         GATEWAY + "tier_cache.py",
-        "if event.seq <= known.version:",
-        "if event.seq < 0:",
+        "if event.seq > known.version else known",
+        "if event.seq > 0 else known",
         (UNIT + "test_tier_cache.py",),
     ),
     Mutant(
@@ -103,9 +103,9 @@ MUTANTS = (
         (UNIT + "test_feed.py",),
     ),
     Mutant(
-        "gap refill: a change of tier after a gap is applied",
+        "gap refill: a change of tier after a gap closes it",
         GATEWAY + "tier_cache.py",
-        "if event.seq != self.applied + 1:",
+        "if event.seq > self.applied + 1:",
         "if event.seq <= self.applied:",
         (UNIT + "test_tier_cache.py",),
     ),

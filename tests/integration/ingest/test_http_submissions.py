@@ -267,8 +267,8 @@ async def test_the_log_is_for_services_only(front: HttpIngest, headers: dict[str
 async def test_openapi_describes_the_bodies_and_every_answer(front: HttpIngest):
     paths = (await front.client.get("/openapi.json")).json()["paths"]
     single, batch = paths[f"{SYNC}/signal"]["post"], paths[f"{SYNC}/signals"]["post"]
-    assert set(single["responses"]) == {"200", "201", "400", "401", "409", "413", "422", "503"}
-    assert set(batch["responses"]) == {"200", "401", "413", "422", "503"}
+    assert set(single["responses"]) == {"200", "201", "400", "401", "403", "409", "413", "422", "429", "503"}
+    assert set(batch["responses"]) == {"200", "401", "403", "413", "422", "429", "503"}
     schema = single["requestBody"]["content"]["application/json"]["schema"]
     assert {"signal_id", "symbol", "action", "entry_price", "confidence", "timestamp"} <= set(schema["required"])
     assert single["security"] == [{"X-API-Key": []}]

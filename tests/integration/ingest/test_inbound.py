@@ -61,7 +61,7 @@ async def test_a_message_is_stored_and_acknowledged(database: Database, amqp_url
         with AmqpProducer(amqp_url) as producer:
             producer.publish(sent, producer="acme", correlation_id="my-id")
         await ingest.stored(1)
-        await eventually(lambda: ingest.metric("inbound_in_flight") == 0)
+        await eventually(lambda: ingest.metric("inbound_in_flight_messages") == 0)
         assert ingest.metric("signals_accepted_total", transport="amqp", type="PREMIUM") == 1
         _, (entry,) = await ingest.store.entries_after(0, 10)
     assert (entry.producer, entry.signal_id, entry.correlation_id) == ("acme", sent["signal_id"], "my-id")
@@ -94,7 +94,7 @@ async def test_poison_of_each_kind_is_dead_lettered_with_its_reason_and_blocks_n
             producer.publish(standard())
         await ingest.stored(len(kinds) + 1)
         letters = {letter.headers["x-reason"]: letter for letter in await queues.take_dead(len(kinds))}
-        await eventually(lambda: ingest.metric("inbound_in_flight") == 0)
+        await eventually(lambda: ingest.metric("inbound_in_flight_messages") == 0)
         assert all(ingest.metric("messages_dead_lettered_total", reason=reason) == 1 for reason in kinds)
         assert (await ingest.store.head()).seq == len(kinds) + 1
     assert set(letters) == set(kinds)
@@ -214,7 +214,7 @@ async def test_a_stop_finishes_what_is_in_flight(database: Database, amqp_url: s
     await queues.wait_for(INBOUND, 500 - stored)
     async with inbound_ingest(database, amqp_url) as ingest:
         await ingest.stored(500)
-        await eventually(lambda: ingest.metric("inbound_in_flight") == 0)
+        await eventually(lambda: ingest.metric("inbound_in_flight_messages") == 0)
         assert ingest.metric("signals_duplicates_total", transport="amqp") == 0, "all that was stored was acknowledged"
     assert (await ledger.verify(ingest.store)).entries == 500
 

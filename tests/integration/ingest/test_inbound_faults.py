@@ -57,7 +57,7 @@ async def survives(
     await publish_fast(url, after, producer="acme")
     await ingest.stored(60)
     assert (await http.post(refused)).status_code == 201
-    await eventually(lambda: ingest.metric("inbound_in_flight") == 0)
+    await eventually(lambda: ingest.metric("inbound_in_flight_messages") == 0)
     assert (await waiting(url, "signals.inbound"), await waiting(url, "signals.dead")) == (0, 0)
     assert ingest.metric("messages_dead_lettered_total", reason="unstorable") == 0
     assert await ledger.verify(ingest.store) == ledger.Verdict(61, 61)
@@ -136,7 +136,7 @@ async def test_sessions_that_are_terminated_under_load_lose_nothing(postgres_url
                 await end_sessions(other)
                 answers += await asyncio.gather(*(http.post(standard()) for _ in range(5)))
             await publishing
-            await eventually(lambda: ingest.metric("inbound_in_flight") == 0)
+            await eventually(lambda: ingest.metric("inbound_in_flight_messages") == 0)
             created = sum(answer.status_code == 201 for answer in answers)
             assert {answer.status_code for answer in answers} <= {201, 503}
             await ingest.stored(len(sent) + created)
@@ -173,11 +173,11 @@ async def test_twenty_consumer_deaths_dead_letter_nothing(sqlite_database: Datab
                 await publish_fast(amqp_url, [standard() for _ in range(50)], producer="acme")
                 for _ in range(20):
                     consumer = ingest.inbound._consumer
-                    await eventually(lambda: ingest.metric("inbound_in_flight") == 50)
+                    await eventually(lambda: ingest.metric("inbound_in_flight_messages") == 50)
                     proxy.reset_all()
                     await eventually(lambda consumer=consumer: ingest.inbound._consumer not in {None, consumer})
             await ingest.stored(50)
-            await eventually(lambda: ingest.metric("inbound_in_flight") == 0)
+            await eventually(lambda: ingest.metric("inbound_in_flight_messages") == 0)
     assert (await waiting(amqp_url, "signals.inbound"), await waiting(amqp_url, "signals.dead")) == (0, 0)
     assert await ledger.verify(ingest.store) == ledger.Verdict(50, 50)
 
@@ -206,5 +206,5 @@ async def test_the_brokers_consumer_timeout_is_survived(sqlite_database: Databas
 
             await eventually(timed_out_twice)
         await ingest.stored(30)
-        await eventually(lambda: ingest.metric("inbound_in_flight") == 0)
+        await eventually(lambda: ingest.metric("inbound_in_flight_messages") == 0)
     assert (await waiting(url, "signals.inbound"), await waiting(url, "signals.dead")) == (0, 0)

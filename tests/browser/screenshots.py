@@ -77,6 +77,7 @@ async def test_every_state(come: Come, stack: Stack) -> None:
     narrow = await come(viewport=NARROW, color_scheme="dark")
     await narrow.sign_in("elite")
     await opened(narrow)
+    await narrow.page.locator(".details canvas").first.wait_for()  # the chart comes a moment later
     await narrow.shoot(IMAGES / "dashboard-narrow.png")
     ops = await come(viewport=SIZE, color_scheme="dark")
     await ops.open("operator", "/ops", scope="ops")

@@ -15,6 +15,7 @@ from tests.support.stack import Stack
 from tests.support.stack_factory import StackFactory
 from tiercast_local.dashboard import PROJECT, build_dashboard
 
+NEXTAUTH_SECRET = "the secret of the application that people subscribe with"
 Come = Callable[..., Awaitable[Visitor]]
 
 
@@ -39,7 +40,7 @@ def dashboard() -> Path:
     return build_dashboard()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack(
     request: pytest.FixtureRequest,
     backends: Backends,
@@ -47,24 +48,25 @@ def stack(
     dashboard: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
-    """A whole Tiercast whose gateway serves the dashboard, shared by a module's tests."""
+    """A whole Tiercast whose gateway serves the dashboard, shared by all these tests: use users and symbols of your own."""
     with StackFactory(backends, request.node, tmp_path_factory.mktemp("stack")) as factory:
         made = factory(start=False)
         made.gateway.environment |= {
             "GATEWAY_DASHBOARD_DIR": str(dashboard),
             "GATEWAY_ALLOWED_ORIGINS": made.gateway.url,
+            "NEXTAUTH_SECRET": NEXTAUTH_SECRET,
         }
         made.start()
         yield made
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
     async with launched(chromium) as running:
         yield running
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def come(browser: Browser, stack: Stack) -> AsyncIterator[Come]:
     """Lets somebody come, as often as called; in the end nobody's browser may have complained."""
     visitors: list[Visitor] = []

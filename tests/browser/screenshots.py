@@ -1,5 +1,6 @@
 """Takes the pictures of docs/images: `pytest tests/browser/screenshots.py`. Not run with the tests."""
 
+import asyncio
 import random
 from pathlib import Path
 
@@ -7,15 +8,16 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Come
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import NO_SOCKET, Visitor
 from tests.support.producers import Submission, submission
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 SIZE = {"width": 1280, "height": 760}
 NARROW = {"width": 400, "height": 760}
+PACE_SECONDS = 1.2
 PRICES = {
     "AAPL": 228.4,
     "MSFT": 431.2,
@@ -53,40 +55,79 @@ def market(count: int) -> list[Submission]:
     return made
 
 
-async def opened(visitor: Visitor) -> None:
-    await visitor.signals.nth(1).get_by_role("button").click()
-    await expect(visitor.page.get_by_text("Verified in this browser").first).to_be_visible()
+HANGING = "window.WebSocket = class { send() {} close() {} };"
+"""A network on which nobody answers."""
+
+
+async def trade(stack: Stack, submissions: list[Submission]) -> None:
+    """Publish at a pace that a person can follow."""
+    for each in submissions:
+        await stack.publish_all([each])
+        await asyncio.sleep(PACE_SECONDS)
+
+
+async def opened(visitor: Visitor, row: int = 2) -> None:
+    """Open a signal, and wait until it is verified and drawn."""
+    await visitor.signals.nth(row).get_by_role("button").click()
+    await expect(visitor.page.get_by_role("heading", name="Verified in this browser")).to_be_visible()
+    await drawn(visitor)
     await visitor.page.mouse.move(0, 0)
+
+
+async def drawn(visitor: Visitor) -> None:
+    """Wait for the chart, which comes a moment after its place."""
+    await visitor.page.locator(".chart canvas").first.wait_for()
 
 
 async def test_every_state(come: Come, stack: Stack) -> None:
     await stack.set_tier("elite", "elite")
-    for part in range(4):
-        await stack.publish_all(market(32)[8 * part : 8 * part + 8])
-    dark = await come(viewport=SIZE, color_scheme="dark")
-    await dark.open(None)
-    await expect(dark.page.get_by_label("Access token")).to_be_visible()
-    await dark.shoot(IMAGES / "dashboard-signed-out.png")
+    visitor = await come(viewport=SIZE, color_scheme="dark")
+    await visitor.open(None)
+    await expect(visitor.page.get_by_label("Access token")).to_be_visible()
+    await visitor.shoot(IMAGES / "dashboard-signed-out.png")
+
+    dark, light = await come(viewport=SIZE, color_scheme="dark"), await come(viewport=SIZE, color_scheme="light")
+    narrow, ops = await come(viewport=NARROW, color_scheme="dark"), await come(viewport=SIZE, color_scheme="dark")
+    await light.sign_in("starter")
+    await light.shoot(IMAGES / "dashboard-empty.png")
     await dark.sign_in("elite")
+    await narrow.sign_in("elite")
+    await ops.open("operator", "/ops", scope="ops")
+    signals = market(52)
+    await trade(stack, signals[:48])
+
+    await drawn(light)
+    await light.shoot(IMAGES / "dashboard-starter.png")
     await opened(dark)
     await dark.shoot(IMAGES / "dashboard-elite.png")
-    light = await come(viewport=SIZE, color_scheme="light")
-    await light.sign_in("starter")
-    await light.page.locator(".chart canvas").first.wait_for()
-    await light.shoot(IMAGES / "dashboard-starter.png")
-    narrow = await come(viewport=NARROW, color_scheme="dark")
-    await narrow.sign_in("elite")
-    await opened(narrow)
-    await narrow.page.locator(".details canvas").first.wait_for()  # the chart comes a moment later
     await narrow.shoot(IMAGES / "dashboard-narrow.png")
-    ops = await come(viewport=SIZE, color_scheme="dark")
-    await ops.open("operator", "/ops", scope="ops")
+    await opened(narrow)
+    await narrow.shoot(IMAGES / "dashboard-narrow-opened.png")
     await expect(ops.page.get_by_role("row").filter(has_text="(answered)")).to_contain_text("1023")
     await ops.shoot(IMAGES / "dashboard-operations.png")
+
+    waiting = await come(viewport=SIZE, color_scheme="dark")
+    await waiting.page.add_init_script(HANGING)
+    await waiting.open("elite")
+    await drawn(waiting)
+    await waiting.standing("Connecting")
+    await waiting.shoot(IMAGES / "dashboard-connecting.png")
+
     await stack.set_tier("starter", "pro", reason="paid")
     await expect(light.page.get_by_test_id("toast-tier")).to_be_visible()
+    await trade(stack, signals[48:])
+    await light.page.get_by_test_id("status").hover()
     await light.shoot(IMAGES / "dashboard-upgraded.png")
-    stack.gateway.kill()
-    await dark.standing("Offline")
-    await dark.page.get_by_test_id("status").focus()
-    await dark.shoot(IMAGES / "dashboard-offline.png")
+
+    stack.ingest.pause()
+    await expect(dark.page.get_by_test_id("toast-stale")).to_be_visible()
+    await dark.shoot(IMAGES / "dashboard-stale.png")
+    stack.ingest.resume()
+
+    polling = await come(viewport=SIZE, color_scheme="dark")
+    await polling.page.add_init_script(NO_SOCKET)
+    await polling.open("elite")
+    await expect(polling.page.get_by_test_id("offline")).to_contain_text("every 30 s instead")
+    await drawn(polling)
+    await polling.page.get_by_test_id("status").focus()
+    await polling.shoot(IMAGES / "dashboard-offline.png")

@@ -12,38 +12,7 @@ from tests.support.backends import Backends
 from tests.support.producers import premium, standard, submission
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
-
-
-async def test_a_link_signs_in_and_its_token_is_gone_from_the_address_at_once(come: Come, stack: Stack) -> None:
-    visitor = await come()
-    await visitor.sign_in("linked")
-    assert visitor.page.url == f"{stack.gateway.url}/"
-    assert await visitor.page.evaluate("history.length") <= 2, "the address with the token is no place to go back to"
-    await visitor.page.reload()
-    await visitor.until_live()
-
-
-async def test_whom_nobody_signed_in_is_told_what_to_do_and_can_paste_a_token(come: Come, stack: Stack) -> None:
-    visitor = await come()
-    await visitor.open(None)
-    await expect(visitor.page.get_by_role("heading", name="Live trading signals")).to_be_visible()
-    field = visitor.page.get_by_label("Access token")
-    await field.fill("no token")
-    await visitor.page.get_by_role("button", name="Continue").click()
-    await expect(visitor.page.get_by_role("alert")).to_contain_text("This is no token")
-    await field.fill(stack.token("paster"))
-    await visitor.page.get_by_role("button", name="Continue").click()
-    await visitor.until_live()
-
-
-async def test_a_token_that_is_refused_stops_the_page_which_says_why(come: Come, stack: Stack) -> None:
-    visitor = await come()
-    await visitor.open("late", exp=int(time.time()) - 3600)
-    await expect(visitor.page.get_by_role("alert").first).to_contain_text("the token has expired")
-    await visitor.standing("Offline")
-    await visitor.page.get_by_role("button", name="Sign in again").click()
-    await expect(visitor.page.get_by_label("Access token")).to_be_visible()
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(400)]
 
 
 async def test_a_signal_appears_by_itself_and_is_verified_here(come: Come, stack: Stack, backends: Backends) -> None:
@@ -61,6 +30,47 @@ async def test_a_signal_appears_by_itself_and_is_verified_here(come: Come, stack
     await expect(visitor.page.get_by_test_id("mark").first).to_have_attribute("data-verdict", "verified")
     await visitor.page.get_by_test_id("status").hover()
     await expect(visitor.page.get_by_role("tooltip")).to_contain_text("WebSocket")
+
+
+async def test_an_opened_signal_stays_where_it_is_and_newer_ones_wait(come: Come, stack: Stack) -> None:
+    visitor = await come()
+    await visitor.sign_in("reader")
+    await stack.publish(standard(symbol="OPENED"))
+    opened = visitor.signal("OPENED").get_by_role("button")
+    await opened.click()
+    place = await opened.bounding_box()
+    await stack.publish_all([standard(symbol="LATER"), standard(symbol="LATEST")])
+    waiting = visitor.page.get_by_role("button", name="2 new signals")
+    await expect(waiting).to_be_visible()
+    assert await opened.bounding_box() == place
+    assert await visitor.signal("LATER").count() == 0
+    await waiting.click()
+    await expect(visitor.signal("LATEST")).to_be_visible()
+    await expect(opened).to_have_attribute("aria-expanded", "false")
+
+
+async def test_a_page_that_outlived_its_release_goes_on_without_the_chart(come: Come, stack: Stack) -> None:
+    visitor = await come(viewport={"width": 390, "height": 800})
+    await visitor.page.route("**/SymbolChart-*", lambda route: route.abort())
+    await visitor.sign_in("reader")
+    await stack.publish(standard(symbol="CHARTLESS"))
+    await visitor.signal("CHARTLESS").get_by_role("button").click()
+    await expect(visitor.page.get_by_text("The chart could not be loaded")).to_be_visible()
+    await expect(visitor.page.get_by_test_id("status")).to_have_text("Live")
+
+
+async def test_a_silent_source_is_told_and_so_is_its_return(come: Come, stack: Stack) -> None:
+    visitor = await come()
+    await visitor.sign_in("listener")
+    word, toast = visitor.page.get_by_test_id("status"), visitor.page.get_by_test_id("toast-stale")
+    stack.ingest.pause()
+    try:
+        await expect(toast).to_contain_text("The newest may be missing")
+        await expect(word).to_have_accessible_name("Connection: Live, but no news from the source")
+    finally:
+        stack.ingest.resume()
+    await expect(toast).to_be_hidden()
+    await expect(word).to_have_accessible_name("Connection: Live")
 
 
 async def test_a_tier_that_rises_and_falls_changes_the_page_without_a_reload(come: Come, stack: Stack) -> None:
@@ -107,6 +117,7 @@ async def test_with_the_gateway_gone_it_is_offline_and_polls_and_afterwards_noth
     await visitor.page.get_by_test_id("status").focus()
     await expect(visitor.page.get_by_role("tooltip")).to_contain_text("Polling every 30 s")
     await expect(visitor.page.get_by_role("tooltip")).to_contain_text("Reconnecting")
+    await expect(visitor.page.get_by_test_id("offline")).to_contain_text("what is listed may be old")
     await stack.publish_all(missed)
     stack.gateway.spawn()
     await stack.gateway.ready()
@@ -121,6 +132,7 @@ async def test_with_the_gateway_gone_it_is_offline_and_polls_and_afterwards_noth
     assert [signal["symbol"] for signal in reversed(latest)] == [signal["symbol"] for signal in first + missed + last]
     assert ids[:24] == [signal["id"] for signal in latest]
     assert len(set(ids)) == len(ids)
+    await expect(visitor.page.get_by_test_id("offline")).to_be_hidden()
 
 
 async def test_two_hundred_signals_a_second_drop_no_input_and_fill_no_memory(
@@ -136,10 +148,11 @@ async def test_two_hundred_signals_a_second_drop_no_input_and_fill_no_memory(
             batch = [submission(symbol=f"F{n}", confidence=50 + n % 50) for n in range(50)]
             await asyncio.gather(stack.publish_all(batch), asyncio.sleep(0.25))
 
-    await flood(5)  # the list is full, and everything that is made once was made
+    await stack.publish_all([submission(symbol="FULL") for _ in range(600)])
+    await flood(1)  # the list is full, and everything that is made once was made
     await expect(visitor.page.get_by_test_id("count")).to_have_text("500 signals")
     before = await visitor.heap_bytes()
-    flooding = asyncio.create_task(flood(8))
+    flooding = asyncio.create_task(flood(6))
     for _ in range(3):
         await search.press_sequentially(text, delay=20)
         await expect(search).to_have_value(text)
@@ -151,7 +164,7 @@ async def test_two_hundred_signals_a_second_drop_no_input_and_fill_no_memory(
     await expect(visitor.signal("WANTED/USD")).to_be_visible()
     await expect(search).to_have_value(text)
     grown = (await visitor.heap_bytes() - before) / 2**20
-    backends.summary.append(f"Dashboard: {grown:+.1f} MiB of heap after 1,600 more signals at 200 a second")
+    backends.summary.append(f"Dashboard: {grown:+.1f} MiB of heap after 1,200 more signals at 200 a second")
     assert grown < 8, "a list of 500 was full before"
     await search.press("Escape")
     await expect(visitor.page.get_by_test_id("count")).to_have_text("500 signals")

@@ -18,6 +18,14 @@ WATCH_POLICY = """
 addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
 """
 
+NO_SOCKET = """
+window.WebSocket = class {
+  constructor() { setTimeout(() => this.onclose?.({ code: 1006, reason: "" })); }
+  close() {}
+};
+"""
+"""A network that lets no WebSocket through."""
+
 expect.set_options(timeout=PATIENCE)
 
 
@@ -65,6 +73,13 @@ class Visitor:
         await self.open(user)
         await self.until_live()
 
+    async def take_cookies(self, jar: dict[str, str]) -> None:
+        """Have the cookies that an application on the same host sets."""
+        url = self.stack.gateway.url
+        await self._context.add_cookies(
+            [{"name": name, "value": value, "url": url, "httpOnly": True} for name, value in jar.items()]
+        )
+
     async def until_live(self) -> None:
         await self.standing("Live")
 
@@ -107,5 +122,6 @@ class Visitor:
         return [f"{each['id']}: {json.dumps([node['html'][:160] for node in each['nodes'][:3]])}" for each in found]
 
     async def shoot(self, file: Path) -> None:
-        """Take a picture of what is in view."""
+        """Take a picture of what is in view, once all that has come is drawn."""
+        await self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         await self.page.screenshot(path=file, animations="disabled")

@@ -1,5 +1,6 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
+import { Breakdown } from "./components/Breakdown";
 import { newQueryClient } from "./hooks/query-client";
 import { OpsPage } from "./pages/OpsPage";
 import { SignalsEntrance } from "./pages/SignalsEntrance";
@@ -27,7 +28,9 @@ export function App() {
   const Page = window.location.pathname.replace(/\/+$/, "") === "/ops" ? OpsPage : SignalsEntrance;
   return (
     <QueryClientProvider client={queries}>
-      <Page key={visit} handedOver={token} />
+      <Breakdown key={visit}>
+        <Page handedOver={token} />
+      </Breakdown>
     </QueryClientProvider>
   );
 }

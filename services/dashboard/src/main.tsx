@@ -2,7 +2,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { applyTheme, storedTheme } from "./components/theme";
-import "./styles.css";
+import "./styles/index.css";
 
 applyTheme(storedTheme());
 

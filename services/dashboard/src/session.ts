@@ -3,9 +3,8 @@
 import type { Session } from "./hooks/context";
 import { Api } from "./realtime/api";
 import { RealtimeClient } from "./realtime/client";
-import type { TokenSource } from "./realtime/token";
-
-const KEPT = "tiercast.token";
+import { reused, type TokenSource } from "./realtime/token";
+import { inThisTab } from "./storage";
 
 /** The token behind `#token=`, which is taken out of the address and of the history at once; null if there is none. */
 export function takeFragmentToken(page: Window): string | null {
@@ -16,16 +15,12 @@ export function takeFragmentToken(page: Window): string | null {
 }
 
 /** The token of this tab; it survives a reload and ends with the tab. */
-export const kept = {
-  get: (): string | null => sessionStorage.getItem(KEPT),
-  set: (token: string): void => sessionStorage.setItem(KEPT, token),
-  clear: (): void => sessionStorage.removeItem(KEPT),
-};
+export const kept = inThisTab("tiercast.token");
 
 export function newSession(token: TokenSource): Session {
   const scheme = window.location.protocol === "https:" ? "wss" : "ws";
   return {
     client: new RealtimeClient({ url: `${scheme}://${window.location.host}/ws/signals`, token }),
-    api: new Api(token),
+    api: new Api(reused(token)),
   };
 }

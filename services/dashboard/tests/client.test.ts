@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RealtimeClient, type RealtimeOptions } from "../src/realtime/client";
 import { SignedOut, type Token } from "../src/realtime/token";
@@ -168,7 +169,8 @@ describe("coming back", () => {
     last().says({ type: "error", code: "told", message: "the token was revoked" });
     last().ends(code, "the token was revoked");
     expect(made.getSnapshot()).toMatchObject({ state: "closed", retryAt: null });
-    expect(made.getSnapshot().problem?.text).toContain("the token was revoked");
+    expect(made.getSnapshot().problem).toMatchObject({ code: String(code) });
+    expect(made.getSnapshot().problem?.text.toLowerCase()).toContain("the token was revoked");
     await vi.advanceTimersByTimeAsync(3_600_000);
     made.wake();
     expect(sockets).toHaveLength(1);
@@ -186,11 +188,14 @@ describe("coming back", () => {
   });
 
   it("forgets an attempt whose token comes after it was stopped", async () => {
-    const made = client();
+    let fetched = 0;
+    const made = client({ token: async () => ({ token: `t${(fetched += 1)}`, expiresIn: 100 }) });
     made.start();
     made.stop();
     await settle();
     expect(sockets).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(fetched).toBe(1);
   });
 });
 
@@ -215,6 +220,16 @@ describe("watching", () => {
     expect(last().closed).toBe(true);
   });
 
+  it("goes on asking for as long as it is answered", async () => {
+    await opened();
+    const pings = () => last().sent.filter((message) => message.type === "ping").length;
+    for (let minute = 0; minute < 5; minute += 1) {
+      last().says(pong);
+      await vi.advanceTimersByTimeAsync(25_000);
+      expect(pings()).toBe(minute + 2);
+    }
+  });
+
   it("takes any frame for a sign of life", async () => {
     const made = await opened();
     await vi.advanceTimersByTimeAsync(9_000);
@@ -234,6 +249,8 @@ describe("watching", () => {
 });
 
 describe("the token on a live socket", () => {
+  const auths = () => last().sent.filter((message) => message.type === "auth");
+
   it("is renewed at four fifths of its life", async () => {
     tokens = [
       async () => ({ token: "old", expiresIn: 100 }),
@@ -241,7 +258,6 @@ describe("the token on a live socket", () => {
       async () => ({ token: "new", expiresIn: 100 }),
     ];
     await opened();
-    const auths = () => last().sent.filter((message) => message.type === "auth");
     const alive = setInterval(() => last().says(pong), 5_000);
     await vi.advanceTimersByTimeAsync(80_000);
     expect(auths()).toEqual([]);
@@ -251,11 +267,43 @@ describe("the token on a live socket", () => {
     clearInterval(alive);
   });
 
-  it("is not shown again when it is still the same", async () => {
-    tokens = [async () => ({ token: "t", expiresIn: 10 })];
+  it("is not shown again when it is still the same, and shown once it is another", async () => {
+    const same = async () => ({ token: "t", expiresIn: 50 });
+    tokens = [same, same, async () => ({ token: "new", expiresIn: null })];
     await opened();
-    await vi.advanceTimersByTimeAsync(9_000);
-    expect(last().sent.map((message) => message.type)).toEqual(["ping"]);
+    const alive = setInterval(() => last().says(pong), 5_000);
+    await vi.advanceTimersByTimeAsync(79_000);
+    expect(auths()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(auths()).toEqual([{ type: "auth", token: "new" }]);
+    clearInterval(alive);
+  });
+
+  it("is renewed at once when the server says that it ends soon, but not again and again", async () => {
+    let fetched = 0;
+    const made = await opened({ token: async () => ({ token: `t${(fetched += 1)}`, expiresIn: null }) });
+    const told = () => last().says({ type: "error", code: "token_expiring", message: "the token is about to expire" });
+    const alive = setInterval(() => last().says(pong), 5_000);
+    await vi.advanceTimersByTimeAsync(29_000);
+    told();
+    told();
+    await vi.advanceTimersByTimeAsync(999);
+    expect(auths()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(auths()).toEqual([{ type: "auth", token: "t2" }]);
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(fetched).toBe(2);
+    clearInterval(alive);
+    last().ends(1006);
+    expect(made.getSnapshot().problem?.text).toBe("The connection was lost");
+  });
+
+  it("is not renewed for a connection that is over", async () => {
+    let fetched = 0;
+    const made = await opened({ token: async () => ({ token: `t${(fetched += 1)}`, expiresIn: 100 }) });
+    made.stop();
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(fetched).toBe(1);
   });
 });
 

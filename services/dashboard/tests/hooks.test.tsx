@@ -1,17 +1,14 @@
-import { QueryClientProvider } from "@tanstack/react-query";
 import { act, cleanup, renderHook } from "@testing-library/react";
-import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { SessionProvider } from "../src/hooks/context";
+import { useHeld } from "../src/hooks/useHeld";
 import { nextPoll } from "../src/hooks/polling";
-import { newQueryClient } from "../src/hooks/query-client";
 import { type UseSignalsOptions, useSignals } from "../src/hooks/useSignals";
 import { useWebSocket } from "../src/hooks/useWebSocket";
-import { Api } from "../src/realtime/api";
-import { RealtimeClient } from "../src/realtime/client";
-import type { Signal } from "../src/realtime/frames";
-import { fixedToken } from "../src/realtime/token";
-import { connected, FakeSocket, newSignal, pong, signal } from "./support";
+import { ApiError } from "../src/realtime/api";
+import type { Signal, Tier } from "../src/realtime/frames";
+import { SignedOut } from "../src/realtime/token";
+import { connected, type FakeSocket, newSignal, pong, signal } from "./support";
+import { newVisit } from "./visit";
 
 /** What the server has, newest first; a cursor is the id of the last signal it covers. */
 let log: Signal[] = [];
@@ -38,33 +35,17 @@ async function server(path: string | URL | Request): Promise<Response> {
 }
 
 function rendered(options: UseSignalsOptions = {}) {
-  const token = fixedToken("t");
-  const client = new RealtimeClient({
-    url: "ws://test/ws/signals",
-    token,
-    random: () => 0,
-    createSocket: (url, protocols) => {
-      const socket = new FakeSocket(url, protocols);
-      sockets.push(socket);
-      return socket;
-    },
-  });
-  const session = { client, api: new Api(token) };
-  const queries = newQueryClient();
-  const wrapper = ({ children }: { children: ReactNode }) => (
-    <QueryClientProvider client={queries}>
-      <SessionProvider session={session}>{children}</SessionProvider>
-    </QueryClientProvider>
-  );
+  const visit = newVisit();
+  sockets = visit.sockets;
   let renders = 0;
   const hook = renderHook(
     () => {
       renders += 1;
       return { ...useSignals(options), socket: useWebSocket() };
     },
-    { wrapper },
+    { wrapper: visit.wrapper },
   );
-  return { ...hook, client, renders: () => renders };
+  return { ...hook, client: visit.client, renders: () => renders };
 }
 
 const pass = (ms: number) => act(() => vi.advanceTimersByTimeAsync(ms));
@@ -104,11 +85,26 @@ describe("the rule of polling", () => {
     [{ ...rule, pollInterval: 45_000 }, 60_000],
     [{ ...rule, useWebSocket: false, isConnected: true }, 10_000],
     [{ ...rule, autoPoll: false }, false],
-    [{ ...rule, retryAfter: 33_000 }, 33_000],
+    [{ ...rule, error: new ApiError(429, "too many", "rate_limited", 33) }, 33_000],
+    [{ ...rule, error: new ApiError(503, "away", "", 1) }, 20_000],
+    [{ ...rule, error: new ApiError(401, "the token has expired") }, false],
+    [{ ...rule, error: new SignedOut() }, false],
   ])("%o → %s", (given, expected) => expect(nextPoll(given)).toBe(expected));
 });
 
 describe("useSignals", () => {
+  it("answers what it promises, and nothing else", async () => {
+    const { wrapper } = newVisit();
+    const { result } = renderHook(() => useSignals(), { wrapper });
+    expect(Object.keys(result.current).sort()).toEqual(
+      [
+        ...["signals", "isLoading", "error", "refresh", "isPolling"],
+        ...["isWebSocketConnected", "isWebSocketConnecting", "lastUpdate"],
+      ].sort(),
+    );
+    await pass(20);
+  });
+
   it("loads, says how it stands, and hears live signals without asking again", async () => {
     const { result } = rendered();
     expect(result.current).toMatchObject({ signals: [], isLoading: true, error: null, isWebSocketConnecting: true });
@@ -252,13 +248,63 @@ describe("useSignals", () => {
 });
 
 describe("waking", () => {
-  it("reconnects at once when the browser is online again", async () => {
+  const dropped = async () => {
     rendered();
     await pass(20);
     await says(connected());
     await ends(1006);
+  };
+  const visibility = (state: DocumentVisibilityState) => {
+    vi.spyOn(document, "visibilityState", "get").mockReturnValue(state);
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+
+  it("reconnects at once when the browser is online again", async () => {
+    await dropped();
     window.dispatchEvent(new Event("online"));
     await pass(1);
     expect(sockets).toHaveLength(2);
+  });
+
+  it("reconnects at once when the tab comes to the front, and not when it goes to the back", async () => {
+    await dropped();
+    visibility("hidden");
+    await pass(1);
+    expect(sockets).toHaveLength(1);
+    visibility("visible");
+    await pass(1);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it("reconnects at once when the page comes back out of the browser's cache", async () => {
+    await dropped();
+    window.dispatchEvent(new Event("pageshow"));
+    await pass(1);
+    expect(sockets).toHaveLength(2);
+  });
+});
+
+describe("useHeld", () => {
+  const [a, b, c] = [signal(), signal(), signal()];
+  const held = (newest: Signal[], reading: boolean, tier: Tier = "pro") => ({ newest, reading, tier });
+
+  it("stands still while somebody reads and catches up afterwards", () => {
+    const { result, rerender } = renderHook(({ newest, reading, tier }) => useHeld(newest, reading, tier), {
+      initialProps: held([a], false),
+    });
+    rerender(held([b, a], true));
+    expect(result.current).toEqual([b, a]);
+    rerender(held([c, b, a], true));
+    expect(result.current).toEqual([b, a]);
+    rerender(held([c, b, a], false));
+    expect(result.current).toEqual([c, b, a]);
+  });
+
+  it("shows nothing that a lower tier may not see, even to who reads", () => {
+    const { result, rerender } = renderHook(({ newest, reading, tier }) => useHeld(newest, reading, tier), {
+      initialProps: held([b, a], true),
+    });
+    rerender(held([c, a], true, "starter"));
+    expect(result.current).toEqual([c, a]);
   });
 });

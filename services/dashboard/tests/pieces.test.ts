@@ -1,9 +1,10 @@
-import { describe, expect, it } from "vitest";
+// @vitest-environment node
+import { describe, expect, it, vi } from "vitest";
 import { backoff } from "../src/realtime/backoff";
 import { parseFrame } from "../src/realtime/frames";
 import { SignalList } from "../src/realtime/signal-list";
 import { IllegalTransition, type State, transition } from "../src/realtime/states";
-import { claimsOf, fixedToken } from "../src/realtime/token";
+import { claimsOf, fixedToken, reused, type Token } from "../src/realtime/token";
 import { connected, jwt, newSignal, pong, signal } from "./support";
 
 const EXAMPLES = import.meta.glob<string>("../../../shared/examples/frames/*.json", {
@@ -76,6 +77,26 @@ describe("tokens", () => {
     const token = jwt({ sub: "zoë", exp, scope: "ops other" });
     expect(claimsOf(token)).toMatchObject({ exp, scope: "ops other" });
     expect((await fixedToken(token)()).expiresIn).toBeGreaterThan(90);
+  });
+  it("are fetched once for requests, until four fifths of their life are over or fetching fails", async () => {
+    vi.useFakeTimers();
+    const answers: (() => Promise<Token>)[] = [
+      () => Promise.reject(new TypeError("network")),
+      async () => ({ token: "a", expiresIn: 100 }),
+      async () => ({ token: "b", expiresIn: null }),
+    ];
+    const source = reused(() => (answers.shift() as () => Promise<Token>)());
+    const [first, second] = [source(), source()];
+    await expect(first).rejects.toThrow("network");
+    await expect(second).rejects.toThrow("network");
+    expect((await source()).token).toBe("a");
+    vi.advanceTimersByTime(79_999);
+    expect((await source()).token).toBe("a");
+    vi.advanceTimersByTime(1);
+    expect((await source()).token).toBe("b");
+    vi.advanceTimersByTime(3_600_000);
+    expect((await source()).token).toBe("b");
+    vi.useRealTimers();
   });
   it.each(["", "abc", "a.b.c", "a.bnVsbA.c", `..`])("refuses %j", (text) => expect(claimsOf(text)).toBeNull());
 });

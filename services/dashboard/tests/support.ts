@@ -1,4 +1,4 @@
-import type { Socket } from "../src/realtime/client";
+import type { Socket } from "../src/realtime/socket";
 import type { ServerFrame, Signal } from "../src/realtime/frames";
 
 /** The other end of a WebSocket. */

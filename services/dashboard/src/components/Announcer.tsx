@@ -1,11 +1,13 @@
 import { useEffect, useRef, useState } from "react";
-import { useSession } from "../hooks/context";
+import { useWebSocket } from "../hooks/useWebSocket";
+import { standing } from "./standing";
 
 const EVERY_MS = 15_000;
 
-/** Tells screen readers how many signals came, not each of them. */
+/** Tells screen readers how many signals came, not each of them, and when the connection stands otherwise than before. */
 export function Announcer() {
-  const { client } = useSession();
+  const { client, state, attempt } = useWebSocket();
+  const word = standing({ state, attempt });
   const count = useRef(0);
   const [text, setText] = useState("");
   useEffect(
@@ -23,8 +25,13 @@ export function Announcer() {
     return () => clearInterval(timer);
   }, []);
   return (
-    <div className="sr-only" aria-live="polite">
-      {text}
-    </div>
+    <>
+      <div className="sr-only" aria-live="polite">
+        {text}
+      </div>
+      <div className="sr-only" aria-live="polite">
+        Connection: {word}
+      </div>
+    </>
   );
 }

@@ -74,7 +74,7 @@ export function FilterBar({ filter, onChange, shown, known, withPremium }: Props
         </label>
       )}
       <span className="count" data-testid="count">
-        {shown === known ? `${known} signals` : `${shown} of ${known}`}
+        {shown === known ? `${known} ${known === 1 ? "signal" : "signals"}` : `${shown} of ${known}`}
       </span>
     </search>
   );

@@ -1,8 +1,18 @@
+import { useState } from "react";
+import { inThisBrowser } from "../storage";
 import { Down, Shield, Star, Up } from "./icons";
 
+const kept = inThisBrowser("tiercast.how-to-read");
+
+/** Open until somebody knows it. */
 export function HowToRead() {
+  const [open] = useState(() => kept.get() !== "closed");
   return (
-    <details className="panel how" open>
+    <details
+      className="panel how"
+      open={open}
+      onToggle={(event) => kept.set(event.currentTarget.open ? "open" : "closed")}
+    >
       <summary>How to read a signal</summary>
       <ul>
         <li>
@@ -12,22 +22,20 @@ export function HowToRead() {
           or{" "}
           <span className="sell">
             <Down /> SELL
-          </span>
-          : what the producer advises, at the <b>entry</b> price, hoping for the <b>target</b>, giving up at the{" "}
-          <b>stop</b>.
+          </span>{" "}
+          at the <b>entry</b> price, take the profit at the <b>target</b>, give up at the <b>stop</b>.
         </li>
         <li>
-          <b>Confidence</b> goes from 0 to 100. From 85 on a signal is{" "}
+          <b>Confidence</b> goes to 100; from 85 on a signal is{" "}
           <span className="gold">
             <Star /> premium
           </span>
           .
         </li>
         <li>
-          <Shield state="good" /> means that this browser has recomputed the signal's hash and its place in the ledger.
-          Open a signal to check it.
+          <Shield state="good" /> Open a signal, and this browser checks it against the ledger.
         </li>
-        <li>New signals appear by themselves. Nothing needs to be reloaded.</li>
+        <li>New signals appear by themselves, marked for ten seconds.</li>
       </ul>
     </details>
   );

@@ -13,24 +13,21 @@ export function PriceLadder({ signal }: { signal: Signal }) {
     left: `${Math.min(at(a), at(b))}%`,
     width: `${Math.abs(at(a) - at(b))}%`,
   });
+  const stopped = `Stop ${price(stop, entry)}`;
+  const aimed = `Target ${price(target, entry)}`;
   return (
-    <div
-      className="ladder"
-      role="img"
-      aria-label={`Stop ${price(stop)}, entry ${price(entry)}, target ${price(target)}`}
-    >
+    <div className="ladder" role="img" aria-label={`${stopped}, entry ${price(entry)}, ${aimed}`}>
+      <span className="ladder-name" style={{ left: `clamp(52px, ${at(entry)}%, calc(100% - 52px))` }}>
+        Entry {price(entry)}
+      </span>
       <div className="ladder-track">
         <span className="ladder-risk" style={between(stop, entry)} />
         <span className="ladder-reward" style={between(entry, target)} />
         <span className="ladder-entry" style={{ left: `${at(entry)}%` }} />
       </div>
       <div className="ladder-ends">
-        <span className={stop <= target ? "sell" : "buy"}>
-          {stop <= target ? `Stop ${price(stop)}` : `Target ${price(target)}`}
-        </span>
-        <span className={stop <= target ? "buy" : "sell"}>
-          {stop <= target ? `Target ${price(target)}` : `Stop ${price(stop)}`}
-        </span>
+        <span className={stop <= target ? "sell" : "buy"}>{stop <= target ? stopped : aimed}</span>
+        <span className={stop <= target ? "buy" : "sell"}>{stop <= target ? aimed : stopped}</span>
       </div>
     </div>
   );

@@ -6,31 +6,43 @@ import { age, confidence, price } from "./format";
 import { Chevron, Down, Shield, Star, Up } from "./icons";
 import { SignalDetails } from "./SignalDetails";
 
-/** A signal that is younger than this when it appears, appears visibly. */
+/** A signal that is younger than this when it appears lights up for a moment. */
 const FRESH_SECONDS = 3;
+/** One that is younger than this is marked, without any motion. */
+const NEW_SECONDS = 10;
 
 interface Props {
   signal: Signal;
   now: number;
   open: boolean;
+  /** Whether Tab reaches it. */
+  tabbable: boolean;
   onToggle: () => void;
 }
 
-export const SignalCard = memo(function SignalCard({ signal, now, open, onToggle }: Props) {
+export const SignalCard = memo(function SignalCard({ signal, now, open, tabbable, onToggle }: Props) {
   const seconds = now / 1000 - signal.server_timestamp;
   const [fresh] = useState(seconds < FRESH_SECONDS);
   const narrow = useMediaQuery("(max-width: 720px)");
+  const { entry_price: entry } = signal;
   const verification = useVerification(signal, open);
   return (
     <div
-      className={`card ${open ? "card-open" : ""} ${fresh ? "card-fresh" : ""}`}
+      className={`card ${open ? "card-open" : ""} ${fresh ? "card-fresh" : ""} ${seconds < NEW_SECONDS ? "card-new" : ""}`}
       data-testid="signal"
       data-id={signal.id}
     >
-      <button type="button" className="card-head" aria-expanded={open} onClick={onToggle} id={`signal-${signal.id}`}>
+      <button
+        type="button"
+        className="card-head"
+        aria-expanded={open}
+        tabIndex={tabbable ? 0 : -1}
+        onClick={onToggle}
+        id={`signal-${signal.id}`}
+      >
         <Action action={signal.action} />
         <span className="symbol">
-          {signal.symbol}
+          <span className="symbol-name">{signal.symbol}</span>
           {signal.type === "PREMIUM" && (
             <span className="premium" title="Premium: confidence of 85 or more">
               <Star />
@@ -38,9 +50,9 @@ export const SignalCard = memo(function SignalCard({ signal, now, open, onToggle
             </span>
           )}
         </span>
-        <Price label="entry" value={signal.entry_price} strong />
-        {!narrow && <Price label="target" value={signal.take_profit} />}
-        {!narrow && <Price label="stop" value={signal.stop_loss} />}
+        <Price label="entry" value={entry} like={entry} strong />
+        {!narrow && <Price label="target" value={signal.take_profit} like={entry} />}
+        {!narrow && <Price label="stop" value={signal.stop_loss} like={entry} />}
         <Confidence value={signal.confidence} />
         <span className="age">
           <span aria-hidden="true">{age(seconds)}</span>
@@ -64,11 +76,18 @@ function Action({ action }: { action: Signal["action"] }) {
   );
 }
 
-function Price({ label, value, strong = false }: { label: string; value: number | null; strong?: boolean }) {
+interface PriceProps {
+  label: string;
+  value: number | null;
+  like: number;
+  strong?: boolean;
+}
+
+function Price({ label, value, like, strong = false }: PriceProps) {
   return (
     <span className={`price ${strong ? "price-strong" : ""}`}>
       <span className="sr-only">{label} </span>
-      {price(value)}
+      {price(value, like)}
     </span>
   );
 }

@@ -1,13 +1,10 @@
-import { lazy, Suspense } from "react";
 import { useMediaQuery } from "../hooks/useMediaQuery";
 import type { Verification } from "../hooks/useVerification";
 import type { Signal } from "../realtime/frames";
-import { moment, percent, price } from "./format";
+import { Chart } from "./Chart";
+import { exactPrice, moment, percent } from "./format";
 import { Cross, Shield, Tick } from "./icons";
-import { useSymbolSignals } from "./known-signals";
 import { PriceLadder } from "./PriceLadder";
-
-const SymbolChart = lazy(() => import("./SymbolChart"));
 
 export function SignalDetails({ signal, verification }: { signal: Signal; verification: Verification }) {
   const narrow = useMediaQuery("(max-width: 1080px)");
@@ -33,21 +30,12 @@ export function SignalDetails({ signal, verification }: { signal: Signal; verifi
   );
 }
 
-function Chart({ symbol }: { symbol: string }) {
-  const signals = useSymbolSignals(symbol);
-  return (
-    <Suspense fallback={<div className="chart" />}>
-      <SymbolChart symbol={symbol} signals={signals} />
-    </Suspense>
-  );
-}
-
 function facts(signal: Signal): [string, string][] {
   const { entry_price: entry, take_profit: target, stop_loss: stop } = signal;
   const all: [string, string | null][] = [
-    ["Entry", price(entry)],
-    ["Target", target === null ? null : `${price(target)} (${percent(target / entry - 1)})`],
-    ["Stop", stop === null ? null : `${price(stop)} (${percent(stop / entry - 1)})`],
+    ["Entry", exactPrice(entry)],
+    ["Target", target === null ? null : `${exactPrice(target, entry)} (${percent(target / entry - 1)})`],
+    ["Stop", stop === null ? null : `${exactPrice(stop, entry)} (${percent(stop / entry - 1)})`],
     ["Reward to risk", rewardToRisk(signal)],
     ["Strategy", signal.strategy],
     ["Regime", signal.regime],
@@ -91,7 +79,8 @@ function Proof({ signal, verification: { verdict, checks, problem } }: { signal:
           </li>
         ))}
       </ul>
-      <p className="hash" title="The producer's SHA-256">
+      <p className="hash">
+        <span>SHA-256, by the producer</span>
         {signal.hash}
       </p>
     </section>

@@ -1,83 +1,93 @@
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, useCallback, useLayoutEffect, useRef, useState } from "react";
+import { defaultRangeExtractor, type Range, useVirtualizer } from "@tanstack/react-virtual";
+import { type FocusEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useNow } from "../hooks/useNow";
 import type { Signal } from "../realtime/frames";
+import { FeedColumns } from "./FeedColumns";
 import { SignalCard } from "./SignalCard";
 
-const ROW = 45;
-/** Scrolled further than that, somebody is reading: the list stands still until they come back. */
+const ROW = 41;
+/** The names of the columns, which stay on top. */
+const HEAD = 34;
+/** Scrolled further than that, somebody is reading. */
 const READING = 60;
 
 interface Props {
   signals: readonly Signal[];
+  /** Newer ones that are not shown while somebody reads. */
+  waiting: number;
   selected: string | null;
   onSelect: (signal: Signal | null) => void;
+  onScrolled: (scrolled: boolean) => void;
 }
 
-/** The list, of which only what is in view is drawn. New signals appear on top, unless somebody reads further down. */
-export function SignalFeed({ signals: newest, selected, onSelect }: Props) {
+/** The list, of which only what is in view is drawn. One of its rows can be reached by Tab, the others by arrow keys. */
+export function SignalFeed({ signals, waiting, selected, onSelect, onScrolled }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
-  const [held, setHeld] = useState<readonly Signal[] | null>(null);
-  const signals = held ?? newest;
+  const [focused, setFocused] = useState<string | null>(null);
   const now = useNow();
+  const kept = signals.findIndex((signal) => signal.id === focused);
   const list = useVirtualizer({
     count: signals.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW,
     getItemKey: (index) => signals[index]?.id ?? index,
+    rangeExtractor: (range) => withRow(range, kept),
     overscan: 8,
+    scrollMargin: HEAD,
+    scrollPaddingStart: HEAD,
   });
+  const items = list.getVirtualItems();
+  const tabStop = kept >= 0 ? kept : (items[0]?.index ?? 0);
 
-  const scrolled = useCallback(() => {
-    const reading = (scroller.current?.scrollTop ?? 0) > READING;
-    setHeld((before) => (reading ? (before ?? newest) : null));
-  }, [newest]);
-  const toTop = () => {
-    setHeld(null);
+  useEffect(() => () => onScrolled(false), [onScrolled]);
+
+  const toNewest = () => {
+    onSelect(null);
     scroller.current?.scrollTo({ top: 0 });
   };
-  // what a filter leaves may have nothing to do with what was held
-  const known = useRef(newest);
-  useLayoutEffect(() => {
-    if (held !== null && newest.length < known.current.length && newest.length < held.length) setHeld(newest);
-    known.current = newest;
-  }, [held, newest]);
-
   const focusRow = (index: number) => {
     list.scrollToIndex(index);
     requestAnimationFrame(() =>
       scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"] button`)?.focus(),
     );
   };
-  const move = (event: KeyboardEvent) => {
-    const row = (event.target as HTMLElement).closest<HTMLElement>("[data-index]");
-    if (row === null) return;
-    const here = Number(row.dataset.index);
+  const pressed = (event: KeyboardEvent) => {
+    const here = rowOf(event.target);
+    if (here === null) return;
+    if (event.key === "Escape" && selected !== null) onSelect(null);
     const last = signals.length - 1;
     const to = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: last }[event.key];
     if (to === undefined || to < 0 || to > last) return;
     event.preventDefault();
     focusRow(to);
   };
+  const cameTo = (event: FocusEvent) => {
+    const row = rowOf(event.target);
+    setFocused(row === null ? null : (signals[row]?.id ?? null));
+  };
 
-  const waiting = held === null ? 0 : unseen(newest, held);
   return (
     <div className="feed-frame">
       {waiting > 0 && (
-        <button type="button" className="news" onClick={toTop}>
-          {waiting} new {waiting === 1 ? "signal" : "signals"} above
+        <button type="button" className="news" onClick={toNewest}>
+          {waiting} new {waiting === 1 ? "signal" : "signals"}
         </button>
       )}
       <div
         className="feed"
         ref={scroller}
-        onScroll={scrolled}
-        onKeyDown={move}
-        role="feed"
-        aria-label="Signals, newest first"
+        onScroll={(event) => onScrolled(event.currentTarget.scrollTop > READING)}
+        onKeyDown={pressed}
+        onFocus={cameTo}
       >
-        <div className="feed-inner" style={{ height: list.getTotalSize() }}>
-          {list.getVirtualItems().map((item) => {
+        <FeedColumns />
+        <div
+          className="feed-inner"
+          role="feed"
+          aria-label="Signals, newest first"
+          style={{ height: list.getTotalSize() }}
+        >
+          {items.map((item) => {
             const signal = signals[item.index];
             if (signal === undefined) return null;
             const open = signal.id === selected;
@@ -87,12 +97,18 @@ export function SignalFeed({ signals: newest, selected, onSelect }: Props) {
                 ref={list.measureElement}
                 data-index={item.index}
                 className="row"
-                style={{ transform: `translateY(${item.start}px)` }}
+                style={{ transform: `translateY(${item.start - HEAD}px)` }}
                 aria-posinset={item.index + 1}
                 aria-setsize={signals.length}
                 aria-labelledby={`signal-${signal.id}`}
               >
-                <SignalCard signal={signal} now={now} open={open} onToggle={() => onSelect(open ? null : signal)} />
+                <SignalCard
+                  signal={signal}
+                  now={now}
+                  open={open}
+                  tabbable={item.index === tabStop}
+                  onToggle={() => onSelect(open ? null : signal)}
+                />
               </article>
             );
           })}
@@ -102,8 +118,13 @@ export function SignalFeed({ signals: newest, selected, onSelect }: Props) {
   );
 }
 
-function unseen(newest: readonly Signal[], held: readonly Signal[]): number {
-  const first = held[0]?.id;
-  const index = newest.findIndex((signal) => signal.id === first);
-  return index < 0 ? newest.length : index;
+/** What is in view, and the row that has the focus: it must not vanish from under the keyboard. */
+function withRow(range: Range, row: number): number[] {
+  const rows = defaultRangeExtractor(range);
+  return row < 0 || rows.includes(row) ? rows : [...rows, row].sort((a, b) => a - b);
+}
+
+function rowOf(target: EventTarget): number | null {
+  const row = (target as HTMLElement).closest<HTMLElement>("[data-index]");
+  return row === null ? null : Number(row.dataset.index);
 }

@@ -6,14 +6,28 @@ import {
   type ISeriesMarkersPluginApi,
   LineSeries,
   type SeriesMarker,
+  TickMarkType,
   type Time,
   type UTCTimestamp,
 } from "lightweight-charts";
 import { useEffect, useRef } from "react";
 import type { Signal } from "../realtime/frames";
-import { price } from "./format";
+import { decimals, moment, price } from "./format";
 
+/** Signals that lie closer together are told apart by their seconds. */
+const SHORT_SECONDS = 600;
 const MARK = 0.5; // of the library's usual size
+
+const DAY = { day: "numeric", month: "short" } as const;
+const MINUTE = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
+const SECOND = { ...MINUTE, second: "2-digit" } as const;
+const ticks: Record<TickMarkType, Intl.DateTimeFormat> = {
+  [TickMarkType.Year]: new Intl.DateTimeFormat(undefined, { year: "numeric" }),
+  [TickMarkType.Month]: new Intl.DateTimeFormat(undefined, { month: "short" }),
+  [TickMarkType.DayOfMonth]: new Intl.DateTimeFormat(undefined, DAY),
+  [TickMarkType.Time]: new Intl.DateTimeFormat(undefined, MINUTE),
+  [TickMarkType.TimeWithSeconds]: new Intl.DateTimeFormat(undefined, SECOND),
+};
 
 interface Drawn {
   chart: IChartApi;
@@ -43,8 +57,12 @@ export default function SymbolChart({ symbol, signals }: { symbol: string; signa
     if (drawn.current === null) return;
     const { line, marks, chart } = drawn.current;
     const points = secondsApart(signals);
-    const digits = (signals.at(-1)?.entry_price ?? 0) < 10 ? 5 : 2;
-    line.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
+    const [first, last] = [points.at(0)?.[0] ?? 0, points.at(-1)?.[0] ?? 0];
+    const like = signals.at(-1)?.entry_price ?? 1;
+    line.applyOptions({
+      priceFormat: { type: "custom", minMove: 10 ** -decimals(like), formatter: (value: number) => price(value, like) },
+    });
+    chart.timeScale().applyOptions({ secondsVisible: last - first < SHORT_SECONDS });
     line.setData(points.map(([time, signal]) => ({ time, value: signal.entry_price })));
     marks.setMarkers(points.map(([time, signal]) => mark(time, signal)));
     chart.timeScale().fitContent();
@@ -63,7 +81,8 @@ function draw(place: HTMLElement): Drawn {
     autoSize: true,
     handleScroll: false,
     handleScale: false,
-    timeScale: { timeVisible: true, secondsVisible: false, borderVisible: false },
+    timeScale: { timeVisible: true, borderVisible: false, tickMarkFormatter: localTime },
+    localization: { timeFormatter: (time: Time) => moment(Number(time) * 1000) },
     rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.18, bottom: 0.18 } },
     layout: { attributionLogo: false }, // it would need inline styles; the page names it in words
   });
@@ -74,6 +93,11 @@ function draw(place: HTMLElement): Drawn {
   const made = { chart, line, marks: createSeriesMarkers(line, [], { autoScale: false }) };
   paint(made);
   return made;
+}
+
+/** In the reader's time zone: the library itself would write UTC. */
+function localTime(time: Time, kind: TickMarkType): string {
+  return ticks[kind].format(Number(time) * 1000);
 }
 
 function paint({ chart, line }: Drawn): void {

@@ -1,8 +1,6 @@
-import { lazy, Suspense } from "react";
+import { Chart } from "./Chart";
 import { confidence, price } from "./format";
 import { useSymbolSignals } from "./known-signals";
-
-const SymbolChart = lazy(() => import("./SymbolChart"));
 
 /** One symbol at a glance, from the signals that this page has. */
 export function SymbolPanel({ symbol }: { symbol: string }) {
@@ -16,9 +14,7 @@ export function SymbolPanel({ symbol }: { symbol: string }) {
         <h2>{symbol}</h2>
         {last !== undefined && <span className="panel-price">{price(last.entry_price)}</span>}
       </header>
-      <Suspense fallback={<div className="chart" />}>
-        <SymbolChart symbol={symbol} signals={signals} />
-      </Suspense>
+      <Chart symbol={symbol} />
       <dl className="tiles">
         <div>
           <dt>Buy</dt>
@@ -30,7 +26,7 @@ export function SymbolPanel({ symbol }: { symbol: string }) {
         </div>
         <div>
           <dt>Mean confidence</dt>
-          <dd>{confidence(Math.round(mean))}</dd>
+          <dd>{confidence(mean)}</dd>
         </div>
       </dl>
       <p className="fine">

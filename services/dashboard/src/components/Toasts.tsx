@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { useSession } from "../hooks/context";
+import { useWebSocket } from "../hooks/useWebSocket";
 import type { ServerFrame } from "../realtime/frames";
 import { Cross } from "./icons";
 import { tierName } from "./TierBadge";
@@ -17,7 +17,7 @@ interface Toast {
 
 /** What just happened to the connection, in words; also for screen readers. */
 export function Toasts() {
-  const { client } = useSession();
+  const { client, stale } = useWebSocket();
   const [toasts, setToasts] = useState<readonly Toast[]>([]);
   const timers = useRef(new Map<string, ReturnType<typeof setTimeout>>());
 
@@ -29,7 +29,6 @@ export function Toasts() {
   useEffect(() => {
     const running = timers.current;
     const forget = client.onFrame((frame) => {
-      if (frame.type === "fresh" || frame.type === "connected") dismiss("stale");
       if (frame.type === "connected") dismiss("reconnect");
       const toast = toastOf(frame);
       if (toast === null) return;
@@ -47,9 +46,11 @@ export function Toasts() {
     };
   }, [client, dismiss]);
 
+  // silence is over when the source is heard again, and nobody can tell while there is no connection
+  const shown = stale ? toasts : toasts.filter((toast) => toast.kind !== "stale");
   return (
     <div className="toasts" role="status" aria-live="polite">
-      {toasts.map((toast) => (
+      {shown.map((toast) => (
         <div key={toast.kind} className={`toast toast-${toast.tone}`} data-testid={`toast-${toast.kind}`}>
           <span>{toast.text}</span>
           <button type="button" className="quiet square" aria-label="Dismiss" onClick={() => dismiss(toast.kind)}>

@@ -1,20 +1,12 @@
-import { useContext, useId, useState } from "react";
+import { useContext, useEffect, useId, useState } from "react";
 import { useNow } from "../hooks/useNow";
 import { useWebSocket } from "../hooks/useWebSocket";
-import type { Snapshot } from "../realtime/client";
 import { age, milliseconds } from "./format";
 import { KnownSignals } from "./known-signals";
-import { Live, Offline, Waiting } from "./icons";
+import { Late, Live, Offline, Waiting } from "./icons";
+import { type Standing, standing } from "./standing";
 
-export type Standing = "Live" | "Connecting" | "Offline";
-
-/** Attempts after the first failure belong to being offline: a label that flickers calms nobody. */
-export function standing({ state, attempt }: Pick<Snapshot, "state" | "attempt">): Standing {
-  if (state === "open") return "Live";
-  return state === "idle" || (state === "connecting" && attempt < 1) ? "Connecting" : "Offline";
-}
-
-const ICONS = { Live, Connecting: Waiting, Offline };
+const ICONS = { Live, Connecting: Waiting, Offline, Late };
 
 interface Props {
   isPolling: boolean;
@@ -27,21 +19,29 @@ export function WebSocketStatus({ isPolling, pollEvery }: Props) {
   const [shown, setShown] = useState(false);
   const socket = useWebSocket();
   const label = standing(socket);
-  const Icon = ICONS[label];
   const panel = useId();
   const hide = () => setShown(false);
   const show = () => setShown(true);
   const late = label === "Live" && socket.stale;
+  const look = late ? "Late" : label;
+  const Icon = ICONS[look];
+  useEffect(() => {
+    if (!shown) return;
+    const escape = (event: KeyboardEvent) => {
+      if (event.key === "Escape") setShown(false);
+    };
+    document.addEventListener("keydown", escape);
+    return () => document.removeEventListener("keydown", escape);
+  }, [shown]);
   return (
     <div className="status" onMouseEnter={show} onMouseLeave={hide}>
       <button
         type="button"
-        className={`pill status-${late ? "Late" : label}`}
+        className={`pill status-${look}`}
         aria-describedby={panel}
         aria-label={`Connection: ${label}${late ? ", but no news from the source" : ""}`}
         onFocus={show}
         onBlur={hide}
-        onKeyDown={(event) => event.key === "Escape" && hide()}
         data-testid="status"
       >
         <Icon />

@@ -44,6 +44,12 @@ export const Offline = () => (
     />
   </Icon>
 );
+export const Late = () => (
+  <Icon>
+    <path {...line} d="M8 2.2 14.2 13H1.8z" />
+    <path {...line} d="M8 6.4v3M8 11.3v.1" />
+  </Icon>
+);
 export const Star = () => (
   <Icon fill="currentColor">
     <path d="M8 1.8l1.9 4 4.3.6-3.1 3 .8 4.3L8 11.6l-3.9 2.1.8-4.3-3.1-3 4.3-.6z" />

@@ -1,11 +1,13 @@
 /** Dark or light: as the system has it, until somebody chooses. */
 
+import { inThisBrowser } from "../storage";
+
 export type Theme = "dark" | "light";
 
-const KEPT = "tiercast.theme";
+const kept = inThisBrowser("tiercast.theme");
 
 export function storedTheme(): Theme | null {
-  const stored = localStorage.getItem(KEPT);
+  const stored = kept.get();
   return stored === "dark" || stored === "light" ? stored : null;
 }
 
@@ -20,6 +22,6 @@ export function applyTheme(theme: Theme | null): void {
 }
 
 export function chooseTheme(theme: Theme): void {
-  localStorage.setItem(KEPT, theme);
+  kept.set(theme);
   applyTheme(theme);
 }

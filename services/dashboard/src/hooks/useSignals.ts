@@ -1,6 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
-import { ApiError } from "../realtime/api";
 import type { Signal, Tier } from "../realtime/frames";
 import { SignalList } from "../realtime/signal-list";
 import { useSession } from "./context";
@@ -51,6 +50,7 @@ export function useSignals({
   const signals = useSyncExternalStore(list.subscribe, list.getSnapshot);
   const place = useRef<Place>({ cursor: null, whole: false, tier: null });
 
+  const rule = { autoPoll, pollInterval, useWebSocket, isConnected };
   const query = useQuery({
     queryKey: ["signals", "latest", { limit, premiumOnly }],
     queryFn: async ({ signal }) => {
@@ -59,8 +59,7 @@ export function useSignals({
       return page.signals;
     },
     structuralSharing: false,
-    refetchInterval: (query) =>
-      nextPoll({ autoPoll, pollInterval, useWebSocket, isConnected, retryAfter: retryAfter(query.state.error) }),
+    refetchInterval: (query) => nextPoll({ ...rule, error: query.state.error }),
     refetchIntervalInBackground: false,
   });
   const { data, refetch } = query;
@@ -98,21 +97,19 @@ export function useSignals({
     });
   }, [client, list, premiumOnly, refetch, useWebSocket]);
 
-  const wasConnected = useRef<boolean | null>(null);
+  const wasConnected = useRef(isConnected);
   useEffect(() => {
-    const changed = wasConnected.current !== null && wasConnected.current !== isConnected;
+    if (wasConnected.current !== isConnected) void refetch();
     wasConnected.current = isConnected;
-    if (changed) void refetch();
   }, [isConnected, refetch]);
 
-  const polling = nextPoll({ autoPoll, pollInterval, useWebSocket, isConnected }) !== false;
   const newest = Math.max(list.addedAt, query.dataUpdatedAt);
   return {
     signals,
     isLoading: query.isPending && signals.length === 0,
     error: query.error,
     refresh,
-    isPolling: polling,
+    isPolling: nextPoll({ ...rule, error: query.error }) !== false,
     isWebSocketConnected: isConnected,
     isWebSocketConnecting: useWebSocket && socket.isConnecting,
     lastUpdate: newest === 0 ? null : new Date(newest),
@@ -130,8 +127,4 @@ interface Place {
 
 function isStandard(signal: Signal): boolean {
   return signal.type === "STANDARD";
-}
-
-function retryAfter(error: Error | null): number | null {
-  return error instanceof ApiError && error.retryAfter !== null ? error.retryAfter * 1000 : null;
 }

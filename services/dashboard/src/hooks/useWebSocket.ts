@@ -1,5 +1,6 @@
 import { useSyncExternalStore } from "react";
-import type { RealtimeClient, Snapshot } from "../realtime/client";
+import type { RealtimeClient } from "../realtime/client";
+import type { Snapshot } from "../realtime/snapshot";
 import { useSession } from "./context";
 
 export interface UseWebSocket extends Snapshot {

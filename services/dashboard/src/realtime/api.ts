@@ -7,13 +7,16 @@ import { SignedOut, type Token, type TokenSource } from "./token";
 /** The server refused, or could not be reached (status 0). */
 export class ApiError extends Error {
   readonly status: number;
+  /** The problem's name, as docs/protocol.md lists them; empty when it has none. */
+  readonly code: string;
   /** When it may be asked again, in seconds; null when it did not say. */
   readonly retryAfter: number | null;
 
-  constructor(status: number, message: string, retryAfter: number | null = null) {
+  constructor(status: number, message: string, code = "", retryAfter: number | null = null) {
     super(message);
     this.name = "ApiError";
     this.status = status;
+    this.code = code;
     this.retryAfter = retryAfter;
   }
 }
@@ -42,7 +45,11 @@ const proofSchema = v.object({
 });
 export type Proof = v.InferOutput<typeof proofSchema>;
 
+/** Answers that mean: not until the user does something. */
+const SIGNED_OUT = [401, 403, 404, 405];
 const tokenSchema = v.object({ token: v.string(), expires_in: v.number() });
+
+const problemSchema = v.object({ detail: v.optional(v.string(), ""), code: v.optional(v.string(), "") });
 
 export class Api {
   readonly #token: TokenSource;
@@ -77,15 +84,15 @@ export class Api {
   }
 }
 
-/** The host application's session cookie, exchanged for a token. Throws `SignedOut` when there is no session. */
+/** The host application's session cookie, exchanged for a token. Throws `SignedOut` when there is no session, or a bad one. */
 export async function sessionToken(): Promise<Token> {
   try {
     const response = await get("/api/v1/auth/token", { credentials: "same-origin" });
     const { token, expires_in } = checked(tokenSchema, await response.json());
     return { token, expiresIn: expires_in };
   } catch (error) {
-    if (error instanceof ApiError && [401, 403, 404, 405].includes(error.status)) throw new SignedOut();
-    throw error;
+    if (!(error instanceof ApiError) || !SIGNED_OUT.includes(error.status)) throw error;
+    throw new SignedOut(error.code === "missing_session" ? null : error.message);
   }
 }
 
@@ -102,14 +109,13 @@ async function get(path: string, options: RequestInit): Promise<Response> {
 }
 
 async function refusal(response: Response): Promise<ApiError> {
-  const text = await response
-    .json()
-    .then((problem: { detail?: unknown }) => (typeof problem.detail === "string" ? problem.detail : ""))
-    .catch(() => "");
+  const problem = v.safeParse(problemSchema, await response.json().catch(() => null));
+  const { detail, code } = problem.success ? problem.output : { detail: "", code: "" };
   const retryAfter = Number(response.headers.get("Retry-After") ?? Number.NaN);
   return new ApiError(
     response.status,
-    text || `The server answered ${response.status}`,
+    detail || `The server answered ${response.status}`,
+    code,
     Number.isNaN(retryAfter) ? null : retryAfter,
   );
 }

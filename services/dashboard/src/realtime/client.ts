@@ -6,74 +6,31 @@
  */
 
 import { backoff } from "./backoff";
-import { closeReason, mayReconnect } from "./close-codes";
+import { closeReason, LOST, mayReconnect } from "./close-codes";
+import { Credential } from "./credential";
 import { type ClientMessage, parseFrame, type ServerFrame, type Tier } from "./frames";
+import { Heartbeat } from "./heartbeat";
 import { Outbox } from "./outbox";
+import { INITIAL, type Problem, type Snapshot } from "./snapshot";
+import { browserSocket, type CreateSocket, type Socket, SUBPROTOCOL } from "./socket";
 import { type State, transition } from "./states";
 import { Listeners } from "./subscribable";
 import { Timers } from "./timers";
 import { SignedOut, type TokenSource } from "./token";
 
-export const SUBPROTOCOL = "tiercast.v1";
 /** From the first attempt to `connected`. */
 const OPEN_WITHIN_MS = 15_000;
-/** The server answers a ping at once; a connection that says nothing for so long after one is dead. */
-const PONG_WITHIN_MS = 10_000;
-const LONGEST_PING_INTERVAL_MS = 25_000;
 /** A connection that held for so long makes earlier failures forgotten. */
 const STABLE_AFTER_MS = 10_000;
-const REFRESH_RETRY_MS = 30_000;
 const OUTBOX_CAPACITY = 100;
-/** A close code of our own, as a browser reports a connection that was lost. */
-const LOST = 1006;
-
-export interface Problem {
-  code: string;
-  text: string;
-}
-
-export interface Snapshot {
-  readonly state: State;
-  /** Failures in a row. */
-  readonly attempt: number;
-  /** When the next attempt is due (milliseconds since 1970); null when none is. */
-  readonly retryAt: number | null;
-  readonly tier: Tier | null;
-  /** Round trip of the last ping, in milliseconds. */
-  readonly latencyMs: number | null;
-  /** Whether the server has heard nothing from upstream. */
-  readonly stale: boolean;
-  /** Why it is closed, or what went wrong last. */
-  readonly problem: Problem | null;
-}
-
-export interface Socket {
-  readonly readyState: number;
-  onmessage: ((event: MessageEvent) => void) | null;
-  onclose: ((event: CloseEvent) => void) | null;
-  send(data: string): void;
-  close(): void;
-}
 
 export interface RealtimeOptions {
   /** `ws://…/ws/signals` */
   url: string;
   token: TokenSource;
-  createSocket?: (url: string, protocols: string[]) => Socket;
+  createSocket?: CreateSocket;
   random?: () => number;
 }
-
-type TimerName = "open" | "retry" | "ping" | "pong" | "stable" | "refresh";
-
-const INITIAL: Snapshot = {
-  state: "idle",
-  attempt: 0,
-  retryAt: null,
-  tier: null,
-  latencyMs: null,
-  stale: false,
-  problem: null,
-};
 
 export class RealtimeClient {
   /** When the last signal came (milliseconds since 1970). Not in the snapshot: it changes with each of them. */
@@ -85,28 +42,33 @@ export class RealtimeClient {
   /** Told of every change of the snapshot. */
   readonly subscribe: (listener: () => void) => () => void;
 
-  readonly #options: Required<RealtimeOptions>;
+  readonly #url: string;
+  readonly #createSocket: CreateSocket;
+  readonly #random: () => number;
   readonly #changes = new Listeners();
   readonly #frames = new Listeners<[ServerFrame]>();
-  readonly #timers = new Timers<TimerName>();
+  readonly #timers = new Timers<"open" | "retry" | "stable">();
   readonly #outbox = new Outbox<ClientMessage>(OUTBOX_CAPACITY);
+  readonly #credential: Credential;
+  readonly #heartbeat: Heartbeat;
   #snapshot = INITIAL;
   #socket: Socket | null = null;
   /** Counts attempts: what belongs to an earlier one is ignored. */
   #generation = 0;
-  #token = "";
   #cursor: string | null = null;
-  #pingSentAt: number | null = null;
   /** The server's wish, from its last `reconnect`. */
   #retryAfterMs: number | null = null;
-  #lastError: Problem | null = null;
 
-  constructor(options: RealtimeOptions) {
-    this.#options = {
-      createSocket: (url, protocols) => new WebSocket(url, protocols),
-      random: Math.random,
-      ...options,
-    };
+  constructor({ url, token, createSocket = browserSocket, random = Math.random }: RealtimeOptions) {
+    this.#url = url;
+    this.#createSocket = createSocket;
+    this.#random = random;
+    this.#credential = new Credential(token, (newer) => this.send({ type: "auth", token: newer }));
+    this.#heartbeat = new Heartbeat({
+      ping: () => this.#transmit({ type: "ping" }),
+      answered: (latencyMs) => this.#set({ latencyMs }),
+      silent: () => this.#lost(LOST, "The connection fell silent"),
+    });
     this.subscribe = this.#changes.add;
     this.onFrame = this.#frames.add;
   }
@@ -144,7 +106,7 @@ export class RealtimeClient {
   wake(): void {
     const { state } = this.#snapshot;
     if (state === "backing-off" && this.#retryAfterMs === null) void this.#connect();
-    else if (state === "open") this.#ping();
+    else if (state === "open") this.#heartbeat.check();
   }
 
   /** Say something now, or when there is a connection; at most 100 messages wait, and the oldest give way. */
@@ -159,16 +121,12 @@ export class RealtimeClient {
     this.#timers.clearAll();
     this.#generation += 1;
     this.#retryAfterMs = null;
-    this.#lastError = null;
     const generation = this.#generation;
     this.#become("connecting", { retryAt: null });
     this.#timers.set("open", OPEN_WITHIN_MS, () => this.#lost(LOST, "The server does not answer"));
     try {
-      const token = await this.#options.token();
-      if (generation !== this.#generation) return;
-      this.#token = token.token;
-      this.#open(generation);
-      this.#refreshLater(token.expiresIn);
+      const token = await this.#credential.fetch();
+      if (generation === this.#generation) this.#open(token, generation);
     } catch (error) {
       if (generation !== this.#generation) return;
       if (error instanceof SignedOut) this.#close({ code: "signed_out", text: error.message });
@@ -176,9 +134,9 @@ export class RealtimeClient {
     }
   }
 
-  #open(generation: number): void {
+  #open(token: string, generation: number): void {
     const query = this.#cursor === null ? "" : `?cursor=${encodeURIComponent(this.#cursor)}`;
-    const socket = this.#options.createSocket(this.#options.url + query, [SUBPROTOCOL, `bearer.${this.#token}`]);
+    const socket = this.#createSocket(this.#url + query, [SUBPROTOCOL, `bearer.${token}`]);
     this.#socket = socket;
     socket.onmessage = (event) => {
       if (generation === this.#generation) this.#received(event.data);
@@ -188,28 +146,30 @@ export class RealtimeClient {
     };
   }
 
-  #lost(code: number, reason = ""): void {
-    const problem = this.#lastError ?? { code: String(code), text: closeReason(code) };
+  #lost(code: number, reason: string): void {
+    const problem = { code: String(code), text: closeReason(code, reason) };
     if (!mayReconnect(code)) {
-      this.#close({ code: String(code), text: reason ? `${closeReason(code)} (${reason})` : problem.text });
+      this.#close(problem);
       return;
     }
     const { attempt } = this.#snapshot;
-    const wait = this.#retryAfterMs ?? backoff(attempt, this.#options.random);
+    const wait = this.#retryAfterMs ?? backoff(attempt, this.#random);
     this.#release();
-    this.#become("backing-off", { attempt: attempt + 1, retryAt: Date.now() + wait, latencyMs: null, problem });
+    const retryAt = Date.now() + wait;
+    this.#become("backing-off", { attempt: attempt + 1, retryAt, latencyMs: null, stale: false, problem });
     this.#timers.set("retry", wait, () => void this.#connect());
   }
 
   #close(problem: Problem | null): void {
     this.#release();
-    this.#become("closed", { retryAt: null, latencyMs: null, problem });
+    this.#become("closed", { retryAt: null, latencyMs: null, stale: false, problem });
   }
 
   #release(): void {
     this.#generation += 1;
     this.#timers.clearAll();
-    this.#pingSentAt = null;
+    this.#heartbeat.stop();
+    this.#credential.stop();
     const socket = this.#socket;
     this.#socket = null;
     if (socket !== null) {
@@ -221,8 +181,8 @@ export class RealtimeClient {
   // -- what the server says ----------------------------------------------------------------------
 
   #received(text: unknown): void {
+    this.#heartbeat.heard();
     const frame = parseFrame(text);
-    this.#timers.clear("pong"); // whatever it was, it was a sign of life
     if (frame === null) {
       this.badFrames += 1;
       return;
@@ -241,8 +201,7 @@ export class RealtimeClient {
         this.lastSignalAt = Date.now();
         break;
       case "pong":
-        if (this.#pingSentAt !== null) this.#set({ latencyMs: Date.now() - this.#pingSentAt });
-        this.#pingSentAt = null;
+        this.#heartbeat.ponged();
         break;
       case "tier_changed":
         this.#set({ tier: frame.user_tier });
@@ -254,8 +213,8 @@ export class RealtimeClient {
       case "reconnect":
         this.#retryAfterMs = frame.retry_after_ms;
         break;
-      case "error":
-        this.#lastError = { code: frame.code, text: frame.message };
+      case "error": // a close that follows says why by itself
+        if (frame.code === "token_expiring") this.#credential.expiring();
         break;
     }
   }
@@ -265,43 +224,8 @@ export class RealtimeClient {
     this.#timers.clear("open");
     this.#become("open", { tier, stale: false, problem: null });
     this.#timers.set("stable", STABLE_AFTER_MS, () => this.#set({ attempt: 0 }));
-    this.#pingEvery(Math.min(heartbeatSeconds * 1000, LONGEST_PING_INTERVAL_MS));
-    this.#ping();
+    this.#heartbeat.start(heartbeatSeconds);
     for (const message of this.#outbox.take()) this.#transmit(message);
-  }
-
-  // -- signs of life, and the token --------------------------------------------------------------
-
-  #pingEvery(ms: number): void {
-    this.#timers.set("ping", ms, () => {
-      this.#ping();
-      this.#pingEvery(ms);
-    });
-  }
-
-  #ping(): void {
-    if (this.#timers.has("pong")) return;
-    this.#pingSentAt = Date.now();
-    this.#timers.set("pong", PONG_WITHIN_MS, () => this.#lost(LOST, "The connection fell silent"));
-    this.#transmit({ type: "ping" });
-  }
-
-  #refreshLater(expiresIn: number | null): void {
-    if (expiresIn !== null) this.#timers.set("refresh", expiresIn * 800, () => void this.#refresh());
-  }
-
-  /** Fetch a newer token at four fifths of its life and show it on the live socket. */
-  async #refresh(): Promise<void> {
-    const generation = this.#generation;
-    try {
-      const { token, expiresIn } = await this.#options.token();
-      if (generation !== this.#generation || token === this.#token) return; // the same again: it cannot be renewed
-      this.#token = token;
-      this.send({ type: "auth", token });
-      this.#refreshLater(expiresIn);
-    } catch {
-      if (generation === this.#generation) this.#timers.set("refresh", REFRESH_RETRY_MS, () => void this.#refresh());
-    }
   }
 
   #transmit(message: ClientMessage): void {

@@ -71,7 +71,6 @@ const frameSchema = v.variant("type", [
 export type Tier = v.InferOutput<typeof tier>;
 export type Signal = v.InferOutput<typeof signalSchema>;
 export type ServerFrame = v.InferOutput<typeof frameSchema>;
-export type FrameOf<Type extends ServerFrame["type"]> = Extract<ServerFrame, { type: Type }>;
 
 export type ClientMessage =
   | { type: "ping" | "pong" }

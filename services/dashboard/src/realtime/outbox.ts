@@ -3,8 +3,6 @@
 export class Outbox<Message> {
   #waiting: Message[] = [];
   readonly #capacity: number;
-  /** How many were dropped so far. */
-  dropped = 0;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -16,10 +14,7 @@ export class Outbox<Message> {
 
   add(message: Message): void {
     this.#waiting.push(message);
-    if (this.#waiting.length > this.#capacity) {
-      this.#waiting.shift();
-      this.dropped += 1;
-    }
+    if (this.#waiting.length > this.#capacity) this.#waiting.shift();
   }
 
   /** Everything that waits, oldest first; nothing waits afterwards. */

@@ -8,11 +8,14 @@ export interface Token {
 
 export type TokenSource = () => Promise<Token>;
 
-/** There is no token to be had until the user does something. */
+/** There is no token to be had until the user does something; `reason` is what the server has against the session. */
 export class SignedOut extends Error {
-  constructor(message = "You are signed out") {
-    super(message);
+  readonly reason: string | null;
+
+  constructor(reason: string | null = null) {
+    super(reason === null ? "You are signed out" : `You are signed out: ${reason}`);
     this.name = "SignedOut";
+    this.reason = reason;
   }
 }
 
@@ -40,6 +43,25 @@ export function claimsOf(token: string): Claims | null {
   } catch {
     return null;
   }
+}
+
+/** What `source` gave last, again for four fifths of its life: a request needs no token of its own. */
+export function reused(source: TokenSource): TokenSource {
+  let last: { given: Promise<Token>; until: number } | null = null;
+  return () => {
+    if (last !== null && Date.now() < last.until) return last.given;
+    const current = { given: source(), until: Number.POSITIVE_INFINITY };
+    last = current;
+    current.given.then(
+      ({ expiresIn }) => {
+        if (expiresIn !== null) current.until = Date.now() + expiresIn * 800;
+      },
+      () => {
+        if (last === current) last = null;
+      },
+    );
+    return current.given;
+  };
 }
 
 /** A token that was handed to the page and cannot be renewed by it. */

@@ -19,6 +19,7 @@ export const opsSchema = v.object({
 });
 export type OpsSummary = v.InferOutput<typeof opsSchema>;
 
+/** The parts of the way, in words. */
 export const HOPS: Record<string, string> = {
   received_committed: "Received → stored",
   committed_published: "Stored → published",

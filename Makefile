@@ -51,14 +51,21 @@ token: .venv/.installed ## Set a user's tier and print a token (SUB=alice TIER=p
 
 .PHONY: lint
 lint: .venv/.installed ## Check style, types, imports and schemas
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check .
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint-types lint-rest
+
+.PHONY: lint-types
+lint-types: .venv/.installed
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary deploy/local/demo_producer.py
 	@$(BIN)/mypy --no-error-summary shared/schemas/generate.py
 	@$(BIN)/mypy --no-error-summary docs/verify_ledger.py
-	@$(BIN)/mypy --no-error-summary deploy/image/healthcheck.py
+	@$(BIN)/mypy --no-error-summary deploy/image/healthcheck.py deploy/compose/demo.py deploy/compose/make_token.py
 	@$(BIN)/mypy --no-error-summary deploy/data-stores/broker_users.py deploy/k8s/generate.py
+
+.PHONY: lint-rest
+lint-rest: .venv/.installed
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
 	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 	@$(BIN)/python shared/schemas/generate.py --check
 	@$(BIN)/python -m docs.asyncapi.generate --check
@@ -90,16 +97,18 @@ deploy-check: .venv/.installed ## Check images, compose file, manifests, rules, 
 upgrade-test: .venv/.installed ## Upgrade a running system from the last tag or the parent commit under load (PREVIOUS=commit)
 	@PREVIOUS=$(PREVIOUS) $(BIN)/pytest -s tests/upgrade/rolling.py $(ARGS)
 
-# Tests wait for processes more than they compute; a worker is a process with servers of its own and whole files to run.
+# Tests wait for processes more than they compute; a worker is a process with servers of its own and whole files to run. Files come
+# in their order, not those with the most tests first: these are the quick ones, and the slow ones would be left for the end.
 WORKERS ?= 3
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: lint ## Lint, then run all tests (ARGS="-k feed" for some)
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 .PHONY: test-faults
 test-faults: .venv/.installed ## Of all tests, those that kill, freeze and cut off everything (ROW=n for one row)
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m faults tests/faults $(ARGS)
+	@$(BIN)/pytest $(PARALLEL) -m faults tests/faults $(ARGS)
 
 .PHONY: simulate
 simulate: .venv/.installed ## Play more schedules of the whole pipeline in simulated time (SEEDS=n, FROM=n)
@@ -124,7 +133,7 @@ bench: .venv/.installed ## Measure the headline figures beside their targets, th
 bench-growth: .venv/.installed ## Measure cost over connections, users, filters, rings and logs (ARGS="--only log")
 	@$(BENCH).growth $(ARGS) && $(BENCH).performance
 
-bench-%: .venv/.installed # fanout capacity latency ingest memory statements storm polling replicas (ARGS="--help")
+bench-%: .venv/.installed # fanout capacity latency ingest memory statements storm polling replicas half_open (ARGS="--help")
 	@$(BENCH).$* $(ARGS)
 
 .PHONY: soak

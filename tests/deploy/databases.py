@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tests.deploy.conftest import missing
+from tests.deploy.conftest import require_program
 from tiercast_local.postgres_server import installed_programs
 
 
@@ -50,12 +50,10 @@ def _sqlite_path(url: str) -> str:
 
 def _run(program: str, url: str, *arguments: str) -> None:
     programs = installed_programs()
-    if programs is None or not (programs / program).exists():
-        missing(program)
-    assert programs is not None
+    found = str(programs / program) if programs else require_program(program, "postgresql-client")
     parts = urlsplit(url)
     login = {"PGPASSWORD": unquote(parts.password or ""), "PGUSER": unquote(parts.username or "")}
     place = ["-h", str(parts.hostname), "-p", str(parts.port), "-d", parts.path[1:]]
-    command = [str(programs / program), *place, *arguments]
+    command = [found, *place, *arguments]
     done = subprocess.run(command, env=os.environ | login, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """The manifests as `kubectl kustomize` renders them, and what a test wants to know of them."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-OVERLAYS = ("dev", "prod")
+OVERLAYS = ("dev", "prod", "own")
+"""`own` is the one that docs/operations.md shows: prod with everything that can be added to it."""
 OURS = {"ingest": "tiercast-ingest", "tiers": "tiercast-tiers", "gateway": "tiercast-gateway"}
 
 Manifest = dict[str, Any]
@@ -40,12 +42,24 @@ def render(overlay: str, copy: Path) -> list[Manifest]:
     if not copy.exists():
         shutil.copytree(DEPLOY, copy, ignore=shutil.ignore_patterns("local", "__pycache__", "secrets", ".env"))
         shutil.copy(DEPLOY / "compose" / "secrets", copy / "compose" / "secrets")
+        own = copy / "k8s" / "overlays" / "own" / "kustomization.yaml"
+        own.parent.mkdir()
+        own.write_text(own_overlay())
         make_secrets = copy / "k8s" / "overlays" / "dev" / "make-secrets"
         subprocess.run([str(make_secrets)], check=True, capture_output=True)
     command = ["kubectl", "kustomize", str(copy / "k8s" / "overlays" / overlay)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def own_overlay() -> str:
+    """The kustomization that docs/operations.md shows for a cluster of one's own."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    (found,) = re.findall(
+        r"^```yaml\n(# deploy/k8s/overlays/own/kustomization.yaml\n.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
+    return found
 
 
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:

@@ -26,15 +26,19 @@ async def test_restored_logs_begin_epochs_that_everyone_goes_by_and_old_signals_
     async with stack.client("reader") as client:
         await client.first("connected")
         await stack.publish_all(saved)
-        await asyncio.to_thread(back_up, stack.ingest_database, tmp_path / "ingest.backup")  # while it is written to
-        await asyncio.to_thread(back_up, stack.tiers_database, tmp_path / "tiers.backup")
+        await asyncio.gather(  # while they are in use
+            asyncio.to_thread(back_up, stack.ingest_database, tmp_path / "ingest.backup"),
+            asyncio.to_thread(back_up, stack.tiers_database, tmp_path / "tiers.backup"),
+        )
         await stack.publish_all(lost)
         cursor = (await client.signals_received(8, WITHIN))[-1]["cursor"]
         await stack.set_tier("reader", "elite")
         await client.until(lambda _: client.of("tier_changed"), WITHIN)
 
-        await restored(stack.ingest, stack.ingest_database, tmp_path / "ingest.backup")
-        await restored(stack.tiers, stack.tiers_database, tmp_path / "tiers.backup")
+        await asyncio.gather(
+            restored(stack.ingest, stack.ingest_database, tmp_path / "ingest.backup"),
+            restored(stack.tiers, stack.tiers_database, tmp_path / "tiers.backup"),
+        )
 
         await client.first("resync_required", WITHIN)
         await client.until(lambda _: client.of("tier_changed")[-1]["user_tier"] == "pro", WITHIN)

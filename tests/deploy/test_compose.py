@@ -2,62 +2,24 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
+from tests.deploy.conftest import require_program
 from tests.deploy.manifests import DEPLOY, OURS
 from tests.deploy.service_settings import SETTINGS, commands, environment_names, load
+from tiercast_gateway.addresses import client_address
 from tiercast_gateway.drain import FAREWELL_SECONDS
 from tiercast_gateway.settings import GatewaySettings
 from tiercast_local.docker_engine import POSTGRES_IMAGE, RABBITMQ_IMAGE
-from tiercast_local.env_file import read
 from tiercast_shared.messaging.permissions import PERMISSIONS, password_variable
 
-VARIABLE = re.compile(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 HAND_ITS_VOLUME_OVER = {"postgres", "rabbitmq"}
 
 Service = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What deploy/compose/secrets generates."""
-    directory = tmp_path_factory.mktemp("secrets") / "compose"
-    directory.mkdir()
-    script = shutil.copy(DEPLOY / "compose" / "secrets", directory)
-    subprocess.run([script], check=True, capture_output=True)
-    first = read(directory.parent / ".env")
-    subprocess.run([script], check=True, capture_output=True)
-    assert read(directory.parent / ".env") == first, "what is there is kept"
-    assert (directory.parent / ".env").stat().st_mode & 0o077 == 0
-    return first
-
-
-@pytest.fixture(scope="module")
-def compose(secrets: dict[str, str]) -> dict[str, Any]:
-    """The file with its variables filled in, as Compose does."""
-
-    def value(match: re.Match[str]) -> str:
-        name, operator, word = match.groups()
-        assert name in secrets or operator == ":-", f"{name} is neither generated nor has a default"
-        return secrets.get(name, word)
-
-    text = (DEPLOY / "compose.yaml").read_text()
-    loaded: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{[^}]*\}", lambda m: m[0].replace('"', ""), text))
-    return {key: _filled(part, value) for key, part in loaded.items()}
-
-
-def _filled(node: Any, value: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: _filled(each, value) for key, each in node.items()}
-    if isinstance(node, list):
-        return [_filled(each, value) for each in node]
-    return VARIABLE.sub(value, node) if isinstance(node, str) else node
 
 
 def kind(service: Service) -> str | None:
@@ -102,6 +64,8 @@ def test_two_gateways_stand_behind_the_proxy_and_have_time_to_drain(compose: dic
         assert seconds > settings.drain_seconds + FAREWELL_SECONDS + 10
         idle = re.findall(r"timeout (?:client|server|tunnel) (\d+)s", configuration)
         assert all(int(each) > 3 * settings.heartbeat_seconds for each in idle)
+        assert client_address("172.18.0.9", ["203.0.113.9", "172.18.0.1"], settings.trusted_proxies) == "203.0.113.9"
+    assert "http-request deny deny_status 404 if { path /healthz /readyz }" in configuration
     assert "%HU" not in configuration, "URLs hold tokens"
 
 
@@ -176,11 +140,9 @@ def _dashboards() -> str:
     return "".join(file.read_text() for file in (DEPLOY / "monitoring" / "dashboards").glob("*.json"))
 
 
-@pytest.mark.skipif(shutil.which("haproxy") is None, reason="not checked: haproxy is missing")
 def test_the_proxys_configuration_is_valid(tmp_path: Path) -> None:
+    haproxy = require_program("haproxy", "haproxy")
     file = tmp_path / "haproxy.cfg"
     file.write_text((DEPLOY / "compose" / "haproxy.cfg").read_text())
-    done = subprocess.run(
-        ["haproxy", "-c", "-f", str(file)], capture_output=True, text=True, env=os.environ, check=False
-    )
+    done = subprocess.run([haproxy, "-c", "-f", str(file)], capture_output=True, text=True, env=os.environ, check=False)
     assert done.returncode == 0, done.stderr

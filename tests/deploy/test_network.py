@@ -1,6 +1,7 @@
 """Selectors take what they are meant to take, and nothing reaches anything it does not need."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -8,13 +9,16 @@ import pytest
 from tests.deploy.manifests import (
     Manifest,
     all_pods,
+    environment,
     named,
     of_kind,
     operators_pods,
     selects,
     workloads,
 )
+from tests.deploy.service_settings import load
 from tiercast_gateway.handshake import PATH
+from tiercast_gateway.settings import GatewaySettings
 
 Policy = dict[str, Any]
 
@@ -138,6 +142,61 @@ def test_a_request_finds_its_service_and_a_socket_has_no_time_limit(
     ports = [each["port"] for each in named(rendered["prod"], "Service", backend)["spec"]["ports"]]
     assert reference["port"] in ports
     assert (rule["timeouts"]["request"] != "0s") is limited
+
+
+def test_stripe_reaches_its_path_of_the_tiers_service_and_no_other(rendered: dict[str, list[Manifest]]) -> None:
+    assert route_for(rendered["own"], "/api/v1/webhooks/stripe")[0] == "tiers"
+    assert route_for(rendered["prod"], "/api/v1/webhooks/stripe")[0] == "gateway"
+    for path in ("/api/v1/users/u/tier", "/api/v1/tiers/lookup", "/api/v1/webhooks"):
+        assert route_for(rendered["own"], path)[0] == "gateway"
+
+
+@pytest.mark.parametrize(
+    ("address", "outside"),
+    [
+        ("93.184.215.14", True),
+        ("2606:2800::1", True),
+        *(
+            (address, False)
+            for address in ("10.0.0.1", "172.20.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254", "fd00::1")
+        ),
+    ],
+)
+def test_gateways_reach_an_identity_provider_outside_the_cluster_alone(
+    rendered: dict[str, list[Manifest]], address: str, outside: bool
+) -> None:
+    (rule,) = named(rendered["own"], "NetworkPolicy", "to-the-identity-provider")["spec"]["egress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 443}]
+    assert any(is_in_block(address, peer["ipBlock"]) for peer in rule["to"]) is outside
+
+
+def is_in_block(address: str, block: dict[str, Any]) -> bool:
+    """Whether a NetworkPolicy's `ipBlock` takes the address."""
+    found = ip_address(address)
+    return found in ip_network(block["cidr"]) and not any(found in ip_network(each) for each in block.get("except", []))
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"])
+def test_health_and_documents_are_not_for_the_world(rendered: dict[str, list[Manifest]], path: str) -> None:
+    rules = [rule for each in of_kind(rendered["prod"], "HTTPRoute") for rule in each["spec"]["rules"]]
+    (rule,) = [each for each in rules if path in {match["path"]["value"] for match in each["matches"]}]
+    assert "backendRefs" not in rule
+    assert rule["filters"][0]["requestRedirect"]["path"]["replaceFullPath"] == "/"
+
+
+def test_every_way_in_is_over_tls(manifests: list[Manifest]) -> None:
+    for route in of_kind(manifests, "HTTPRoute"):
+        assert [parent["sectionName"] for parent in route["spec"]["parentRefs"]] == ["https"]
+
+
+@pytest.mark.parametrize("overlay", ["prod", "own"])
+def test_pages_of_the_host_that_is_served_may_connect(rendered: dict[str, list[Manifest]], overlay: str) -> None:
+    manifests = rendered[overlay]
+    hosts = {host for route in of_kind(manifests, "HTTPRoute") for host in route["spec"]["hostnames"]}
+    (gateway,) = [each for each in workloads(manifests) if each.name == "gateway"]
+    settings = load("gateway", environment(gateway, manifests))
+    assert isinstance(settings, GatewaySettings)
+    assert settings.allowed_origins == {f"https://{host}" for host in hosts}
 
 
 def test_what_is_internal_has_no_way_in_from_outside(rendered: dict[str, list[Manifest]]) -> None:

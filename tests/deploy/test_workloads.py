@@ -19,6 +19,7 @@ from tests.deploy.manifests import (
     workloads,
 )
 from tests.deploy.service_settings import SETTINGS, commands, environment_names, load
+from tiercast_gateway.addresses import client_address
 from tiercast_gateway.consumers import STOP_SECONDS
 from tiercast_gateway.drain import FAREWELL_SECONDS
 from tiercast_gateway.settings import GatewaySettings
@@ -32,8 +33,14 @@ RESERVE_SECONDS = 10
 
 
 def service_of(workload: Workload) -> str | None:
-    image = workload.containers[0]["image"].partition(":")[0]
-    return next((service for service, name in OURS.items() if name == image), None)
+    name, _ = image_of(workload.containers[0])
+    return next((service for service, ours in OURS.items() if ours == name), None)
+
+
+def image_of(container: Manifest) -> tuple[str, str]:
+    """Name and tag of a container's image, whichever registry it is from."""
+    name, _, tag = container["image"].rpartition("/")[2].partition(":")
+    return name, tag
 
 
 def deployments(manifests: list[Manifest]) -> dict[str, Workload]:
@@ -110,7 +117,7 @@ def test_no_secret_stands_in_a_manifest(rendered: dict[str, list[Manifest]]) -> 
 def test_every_image_is_one_that_we_build_or_test_with(manifests: list[Manifest]) -> None:
     for workload in workloads(manifests):
         for container in workload.containers:
-            name, _, tag = container["image"].partition(":")
+            name, tag = image_of(container)
             assert name in OURS.values() or container["image"] in {POSTGRES_IMAGE, RABBITMQ_IMAGE}
             assert tag not in {"", "latest"}
 
@@ -167,6 +174,15 @@ def test_a_rollout_takes_nothing_away_before_the_new_is_ready(manifests: list[Ma
         }
         budget = named(manifests, "PodDisruptionBudget", each["metadata"]["name"])
         assert budget["spec"]["maxUnavailable"] == 1
+    for each in of_kind(manifests, "RabbitmqCluster"):
+        assert each["spec"]["replicas"] == 3
+        assert named(manifests, "PodDisruptionBudget", each["metadata"]["name"])["spec"]["maxUnavailable"] == 1
+
+
+def test_gateways_see_the_addresses_of_clients_behind_the_way_in(manifests: list[Manifest]) -> None:
+    settings = load("gateway", environment(deployments(manifests)["gateway"], manifests))
+    assert isinstance(settings, GatewaySettings)
+    assert client_address("10.1.2.3", ["203.0.113.9, 198.51.100.7"], settings.trusted_proxies) == "198.51.100.7"
 
 
 def test_every_database_is_migrated_by_a_job_before_the_rollout(manifests: list[Manifest]) -> None:
@@ -186,6 +202,19 @@ def test_the_gateway_scales_by_a_gauge_that_it_exposes(rendered: dict[str, list[
     from tiercast_gateway import metrics
 
     assert f'"{metric["pods"]["metric"]["name"]}"' in inspect.getsource(metrics)
+
+
+def test_each_database_has_a_copy_of_every_commit_and_a_backup_that_is_whole(
+    rendered: dict[str, list[Manifest]],
+) -> None:
+    for cluster in of_kind(rendered["prod"], "Cluster"):
+        name, spec = cluster["metadata"]["name"], cluster["spec"]
+        assert spec["instances"] == 3
+        assert spec["postgresql"]["synchronous"] == {"method": "any", "number": 1, "dataDurability": "required"}
+        schedule = named(rendered["prod"], "ScheduledBackup", name)["spec"]
+        assert (schedule["cluster"], schedule["method"]) == ({"name": name}, "volumeSnapshot")
+        assert spec["backup"]["volumeSnapshot"]["online"] is False, "there is no archive to make a hot one whole"
+        assert spec["backup"]["target"] == "prefer-standby"
 
 
 @pytest.mark.parametrize("service", ["ingest", "tiers"])

@@ -19,7 +19,12 @@ from tiercast_tiers.main import main as tiers
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "runbook.md").read_text()
 SERVICES = {"tiercast-ingest": ingest, "tiercast-tiers": tiers, "tiercast-gateway": gateway}
-FOREIGN = {"curl", "docker", "kubectl", "rabbitmqctl", "psql"}
+FOREIGN = {"curl", "docker", "kubectl", "rabbitmqctl", "psql", "python"}
+INSIDE = re.compile(r"^(?:docker compose -f deploy/compose\.yaml exec (\S+)|kubectl -n tiercast exec (\S+) --) ")
+"""What is put in front of a command to run it where its program is."""
+
+COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+PODS = {"deploy/ingest", "deploy/tiers", "deploy/gateway", "rabbitmq-server-0", "ingest-database-1"}
 SOURCES = [*ROOT.glob("services/*/tiercast_*/**/*.py"), *ROOT.glob("shared/tiercast_shared/**/*.py")]
 
 ALERTS = [
@@ -119,6 +124,9 @@ def test_every_log_line_that_is_quoted_is_one_that_is_logged():
 
 @pytest.mark.parametrize("line", sorted(set(blocks("sh"))))
 def test_every_command_exists(line: str):
+    if place := INSIDE.match(line):
+        assert place[1] in COMPOSE or place[2] in PODS, f"{line}: there is no {place[1] or place[2]}"
+        line = line.removeprefix(place[0])
     words = line.split()
     if words[0] in FOREIGN:
         return
@@ -134,15 +142,16 @@ def test_every_command_exists(line: str):
     assert set(options) <= {name for parameter in command.params for name in parameter.opts}
 
 
+def anchors(text: str) -> set[str]:
+    return {re.sub(r"[^\w\- ]", "", h).replace(" ", "-").lower() for h in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
 def test_every_link_leads_to_a_heading_or_a_file():
-    anchors = {
-        re.sub(r"[^\w\- ]", "", h).replace(" ", "-").lower() for h in re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
-    }
     for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        else:
-            assert (ROOT / "docs" / target).exists(), target
+        name, _, heading = target.partition("#")
+        file = ROOT / "docs" / (name or "runbook.md")
+        assert file.exists(), target
+        assert not heading or heading in anchors(file.read_text()), target
 
 
 def test_settings_it_names_exist():

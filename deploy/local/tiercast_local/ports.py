@@ -6,12 +6,19 @@ import time
 LOOPBACK = "127.0.0.1"
 
 
+_given: set[int] = set()
+"""By this process: a port is bound only when its server starts, and until then the kernel may pick it again."""
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on at the moment, as the kernel picks it."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on at the moment, as the kernel picks it, and never the same one twice."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def is_free(port: int) -> bool:

@@ -79,7 +79,8 @@ class Supervisor:
         self._signal_all(signal.SIGTERM)
         ended = asyncio.gather(*(process.wait() for process in self._running.values()))
         try:
-            await asyncio.wait_for(asyncio.shield(ended), self._stop_within)
+            async with asyncio.timeout(self._stop_within):
+                await asyncio.shield(ended)
         except TimeoutError:
             names = [name for name, process in self._running.items() if process.returncode is None]
             sys.stderr.write(f"killing {', '.join(names)}: still running after {self._stop_within:.0f} s\n")

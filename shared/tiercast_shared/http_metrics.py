@@ -39,26 +39,25 @@ class HttpMetrics:
         self.in_progress = Gauge(
             "tiercast_http_requests_in_progress", "Requests that are being answered.", registry=registry
         )
-        self._routes: frozenset[str] = frozenset()
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def install(self, app: FastAPI) -> None:
         """Count the requests of `app`, whose routes are all there."""
         paths = app.openapi()["paths"]
-        self._routes = frozenset(f"{method.upper()} {path}" for path, methods in paths.items() for method in methods)
-        for route in (*self._routes, OTHER):
-            self._seconds.labels(route)
-            for status in STATUS_CLASSES:
-                self._requests.labels(route, status)
+        routes = [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+        for route in (*routes, OTHER):
+            seconds = self._seconds.labels(route)
+            for status in STATUS_CLASSES:  # looking a child up by its labels costs more than counting
+                self._children[route, int(status[0])] = self._requests.labels(route, status), seconds
         app.add_middleware(HttpMetricsMiddleware, metrics=self)
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
         """An answer began, `seconds` after its request."""
         template = getattr(scope.get("route"), "path_format", None)  # without convertors, as in the OpenAPI document
-        route = f"{scope['method']} {template}"
-        if route not in self._routes:
-            route = OTHER
-        self._requests.labels(route, f"{status // 100}xx").inc()
-        self._seconds.labels(route).observe(seconds)
+        key = f"{scope['method']} {template}", status // 100
+        requests, durations = self._children.get(key) or self._children[OTHER, status // 100]
+        requests.inc()
+        durations.observe(seconds)
 
 
 class HttpMetricsMiddleware:

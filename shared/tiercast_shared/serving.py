@@ -4,23 +4,49 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from tiercast_shared.errors import TiercastError
+from tiercast_shared.http_protocol import RequestDeadlines
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-out of usual proxies (60 s), so that it is the proxy who closes."""
 
 
+CHORES_SECONDS = 1.0
+
+
 class Server(uvicorn.Server):
     """uvicorn, but a signal only asks it to stop: the caller's own clean-up runs afterwards and the process exits with 0.
 
-    uvicorn itself raises the signal again after its shutdown, which would end the process in the middle of that clean-up.
+    uvicorn itself raises the signal again after its shutdown, which would end the process in the middle of that clean-up. It also
+    wakes up ten times a second to see whether it should exit; here that is an event.
     """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._exit = asyncio.Event()
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether the server is to stop; set by whoever wants it to."""
+        return self._exit.is_set()
+
+    @should_exit.setter
+    def should_exit(self, wanted: bool) -> None:
+        if wanted:
+            self._exit.set()
+
+    async def main_loop(self) -> None:
+        """Serve until `should_exit`; every second uvicorn does its chores (the `Date` of its answers)."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHORES_SECONDS):
+                    await self._exit.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -61,6 +87,7 @@ def server_config(app: FastAPI, *, host: str, port: int, **options: Any) -> uvic
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": 5,
         "ws": "none",
+        "http": RequestDeadlines,
     }
     return uvicorn.Config(app, host=host, port=port, **(defaults | options))
 

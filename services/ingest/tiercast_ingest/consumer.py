@@ -18,6 +18,7 @@ from tiercast_shared.observability import get_logger
 
 PROBE_SECONDS = 1.0
 PROBE_TIMEOUT = 3.0
+"""Seconds that the broker may take for each of a probe's two questions."""
 
 STARVED_PROBES = 3
 """So many probes in a row that saw messages in the queue, room for them and none delivered mean a dead consumer."""
@@ -172,8 +173,9 @@ class Consumer:
             seen = self._deliveries
             await asyncio.sleep(PROBE_SECONDS)
             with told_apart_from_cancellation():
-                queue = await self._channel.queue_declare(SIGNALS_INBOUND, passive=True, timeout=PROBE_TIMEOUT)
-                dead = await self._channel.queue_declare(SIGNALS_DEAD, passive=True, timeout=PROBE_TIMEOUT)
+                async with asyncio.timeout(2 * PROBE_TIMEOUT):  # aiormq's own time-out can swallow a cancellation
+                    queue = await self._channel.queue_declare(SIGNALS_INBOUND, passive=True)
+                    dead = await self._channel.queue_declare(SIGNALS_DEAD, passive=True)
             self._queues.inbound, self._queues.dead = queue.message_count or 0, dead.message_count or 0
             has_room = self.in_flight < self._prefetch
             starved = starved + 1 if queue.message_count and has_room and self._deliveries == seen else 0

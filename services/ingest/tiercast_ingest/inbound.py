@@ -76,6 +76,7 @@ class Inbound:
                 await consumer.run()
             finally:
                 self._note(None)
+                self._metrics.inbound_restarts.inc()
 
     def _note(self, consumer: Consumer | None) -> None:
         self._consumer = consumer

@@ -28,6 +28,7 @@ class IngestMetrics:
             ["transport", "type"],
             registry=registry,
         )
+        self._accepted_by: dict[tuple[str, SignalType], Counter] = {}
         self._duplicates = Counter(
             "tiercast_ingest_signals_duplicates",
             "Submissions that were in the log already.",
@@ -61,6 +62,11 @@ class IngestMetrics:
         self.inbound_consuming = Gauge(
             "tiercast_ingest_inbound_consuming", "1 while this replica consumes signals.inbound.", registry=registry
         )
+        self.inbound_restarts = Counter(
+            "tiercast_ingest_inbound_restarts",
+            "Consumers of signals.inbound that ended and were replaced.",
+            registry=registry,
+        )
         self.statements = Counter(
             "tiercast_ingest_sql_statements",
             "Statements sent to the database, without those that begin and end transactions.",
@@ -72,8 +78,8 @@ class IngestMetrics:
         for transport in TRANSPORTS:
             self._duplicates.labels(transport)
             self._postponed.labels(transport)
-            for kind in SignalType:
-                self._accepted.labels(transport, kind.value)
+            for kind in SignalType:  # looking a child up by its labels costs more than counting
+                self._accepted_by[transport, kind] = self._accepted.labels(transport, kind.value)
             for reason in REASONS:
                 self._rejected.labels(transport, reason)
         for reason in REASONS:
@@ -102,7 +108,7 @@ class IngestMetrics:
 
     def accepted(self, transport: str, kind: SignalType) -> None:
         """A signal was stored."""
-        self._accepted.labels(transport, kind.value).inc()
+        self._accepted_by[transport, kind].inc()
 
     def duplicate(self, transport: str) -> None:
         """A submission was in the log already."""

@@ -6,16 +6,15 @@ prefetch: the rest waits in the queue.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
-from functools import cache
 from weakref import WeakValueDictionary
 
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from throttled import MemoryStore, RateLimiterType, RateLimitState, Throttled, per_sec
 
 from tiercast_shared.errors import Unavailable
+
+MAX_PRODUCERS = 10_000
+"""Producers remembered; over AMQP a name is any that a trusted publisher says."""
 
 
 class TooManySignals(Unavailable):
@@ -26,12 +25,16 @@ class TooManySignals(Unavailable):
 
 
 class ProducerLimits:
-    """Counts signals by producer. `own` gives a producer's own limit, `default` is everybody else's."""
+    """Counts signals by producer. `own` gives a producer's own limit, `default` is everybody else's.
+
+    The generic cell rate algorithm (GCRA): a second's signals may come at once, and what was used comes back evenly.
+    """
 
     def __init__(self, own: Callable[[str], int | None], default: int) -> None:
         self._own = own
         self._default = default
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._store = MemoryStore(options={"MAX_SIZE": MAX_PRODUCERS})
+        self._by_limit: dict[int, Throttled] = {}
         self._waiting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """One for each producer whose messages wait, for as long as they do."""
 
@@ -41,8 +44,9 @@ class ProducerLimits:
         Raises:
             TooManySignals: it would not.
         """
-        if not self._limiter.test(self._item(producer), producer):
-            raise self._refusal(producer)
+        state = self._limit(producer).peek(producer)
+        if not state.remaining:
+            raise _refusal(state)
 
     def count(self, producer: str) -> None:
         """Count a signal.
@@ -50,33 +54,29 @@ class ProducerLimits:
         Raises:
             TooManySignals: it is above the limit, and was not counted.
         """
-        if not self._limiter.hit(self._item(producer), producer):
-            raise self._refusal(producer)
+        result = self._limit(producer).limit(producer)
+        if result.limited:
+            raise _refusal(result.state)
 
     def admits(self, producer: str) -> bool:
         """Count a signal if it is within the limit and none of the same producer waits; else `turn` is to be awaited."""
-        return producer not in self._waiting and self._limiter.hit(self._item(producer), producer)
+        return producer not in self._waiting and not self._limit(producer).limit(producer).limited
 
     async def turn(self, producer: str) -> None:
         """Wait until a signal is within the limit, first come, first served, and count it."""
         queue = self._waiting.setdefault(producer, asyncio.Lock())
         async with queue:
-            while not self._limiter.hit(self._item(producer), producer):  # noqa: ASYNC110 - only time opens a window
-                await asyncio.sleep(self._seconds_left(producer))
+            while (result := self._limit(producer).limit(producer)).limited:  # noqa: ASYNC110 - only time makes room
+                await asyncio.sleep(result.state.retry_after)
 
-    def _item(self, producer: str) -> RateLimitItemPerSecond:
-        return _per_second(self._own(producer) or self._default)
-
-    def _seconds_left(self, producer: str) -> float:
-        return max(0.0, self._limiter.get_window_stats(self._item(producer), producer).reset_time - time.time())
-
-    def _refusal(self, producer: str) -> TooManySignals:
-        item = self._item(producer)
-        return TooManySignals(
-            f"this producer may send {item.amount} signals in a second", retry_after=self._seconds_left(producer)
-        )
+    def _limit(self, producer: str) -> Throttled:
+        per_second = self._own(producer) or self._default
+        limit = self._by_limit.get(per_second)
+        if limit is None:
+            limit = Throttled(using=RateLimiterType.GCRA.value, quota=per_sec(per_second), store=self._store)
+            self._by_limit[per_second] = limit
+        return limit
 
 
-@cache
-def _per_second(amount: int) -> RateLimitItemPerSecond:
-    return RateLimitItemPerSecond(amount)
+def _refusal(state: RateLimitState) -> TooManySignals:
+    return TooManySignals(f"this producer may send {state.limit} signals in a second", retry_after=state.retry_after)

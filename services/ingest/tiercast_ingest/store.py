@@ -11,6 +11,7 @@ from tiercast_ingest.domain.settlement import Entry
 from tiercast_ingest.ledger_store import LedgerStore
 from tiercast_ingest.tables import SignalLogEntry, SignalLogHead, SignalLogPublisher
 from tiercast_shared.contracts.signals import SIGNAL_PUBLISHED, Feed
+from tiercast_shared.eventlog.head import read_head
 from tiercast_shared.eventlog.models import HEAD_ID, Head
 from tiercast_shared.eventlog.publication import Publication, read_publication
 from tiercast_shared.eventlog.publisher import LogEvent
@@ -42,8 +43,7 @@ class SignalStore(LedgerStore):
 
     async def head(self) -> Head:
         """Where the log ends."""
-        row = await self.whole_head()
-        return Head(row.epoch, row.seq)
+        return await read_head(self._database, SignalLogHead)
 
     async def entries_after(
         self, seq: int, limit: int, feed: Feed = Feed.ALL

@@ -3,18 +3,19 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
-from typing import cast
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Connection, Row, Table, bindparam, insert
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select
 
 from tiercast_ingest.domain.settlement import Entry, Key, Known, LogEnd, Settlement, Stored, Submission
 from tiercast_ingest.store import event_of
 from tiercast_ingest.tables import ArchivedSignal, SignalLogEntry, SignalLogHead
 from tiercast_shared.eventlog.database import ConnectionLost, Database
-from tiercast_shared.eventlog.head import lock_head
+from tiercast_shared.eventlog.head import lock_head_row, move_head
 from tiercast_shared.eventlog.models import Head
 from tiercast_shared.eventlog.publisher import LogEvent
 
@@ -22,6 +23,7 @@ Announce = Callable[[Head, Sequence[LogEvent]], None]
 """Told of entries after their commit; `Publisher.offer` in production."""
 
 SIGNAL_LOG = cast("Table", SignalLogEntry.__table__)  # type: ignore[attr-defined]
+INSERT = insert(SIGNAL_LOG)
 COLUMNS = tuple(column.name for column in fields(Entry))
 
 
@@ -48,36 +50,55 @@ class SignalWriter:
             return await self._commit(batch)
 
     async def _commit(self, batch: Sequence[Submission]) -> list[Stored | Exception]:
-        async with self._database.writing() as session:
-            head = await lock_head(session, SignalLogHead)
-            known = await _known(session, batch, SignalLogEntry)
-            if head.floor:
-                known = await _known(session, batch, ArchivedSignal) | known
-            settlement = Settlement(_end(head), known, self._clock())
-            outcomes: list[Stored | Exception] = [settlement.settle(submission) for submission in batch]
-            if settlement.entries:
-                await session.exec(insert(SIGNAL_LOG), params=[_row(entry) for entry in settlement.entries])
-                _move(head, settlement.end)
-            epoch = head.epoch
-        if settlement.entries:
-            self._announce(Head(epoch, settlement.end.seq), [event_of(entry) for entry in settlement.entries])
-        return outcomes
+        appended = await self._database.transaction(lambda connection: append(connection, batch, self._clock()))
+        if appended.entries:
+            self._announce(appended.head, [event_of(entry) for entry in appended.entries])
+        return appended.outcomes
 
 
-async def _known(
-    session: AsyncSession, batch: Iterable[Submission], row: type[SignalLogEntry | ArchivedSignal]
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What submissions came to, and the entries that they made."""
+
+    head: Head
+    outcomes: list[Stored | Exception]
+    entries: Sequence[Entry]
+
+
+def append(connection: Connection, batch: Sequence[Submission], now: float) -> Appended:
+    """Settle submissions in order within a transaction, which holds the head's lock from here on."""
+    head = lock_head_row(connection, SignalLogHead)
+    known = _known(connection, batch, SignalLogEntry)
+    if head.floor:
+        known = _known(connection, batch, ArchivedSignal) | known
+    settlement = Settlement(_end(head), known, now)
+    outcomes: list[Stored | Exception] = [settlement.settle(submission) for submission in batch]
+    if settlement.entries:
+        connection.execute(INSERT, [_row(entry) for entry in settlement.entries])
+        move_head(connection, SignalLogHead, **asdict(settlement.end))
+    return Appended(Head(head.epoch, settlement.end.seq), outcomes, settlement.entries)
+
+
+def _known(
+    connection: Connection, batch: Iterable[Submission], row: type[SignalLogEntry | ArchivedSignal]
 ) -> dict[Key, Known]:
     names: dict[str, list[str]] = defaultdict(list)
     for submission in batch:
         names[submission.producer].append(submission.signal.content.signal_id)
     known: dict[Key, Known] = {}
     for producer, signal_ids in names.items():
-        statement = select(row.signal_id, row.id, row.fingerprint, row.seq).where(
-            row.producer == producer, col(row.signal_id).in_(_padded(signal_ids))
-        )
-        for signal_id, wire_id, fingerprint, seq in await session.exec(statement):
+        values = {"producer": producer, "signal_ids": _padded(signal_ids)}
+        for signal_id, wire_id, fingerprint, seq in connection.execute(_finding(row), values):
             known[producer, signal_id] = Known(wire_id, fingerprint, seq)
     return known
+
+
+@cache
+def _finding(row: type[SignalLogEntry | ArchivedSignal]) -> Select[str, str, bytes, int]:
+    """To put a statement together costs more than to run it."""
+    return select(row.signal_id, row.id, row.fingerprint, row.seq).where(
+        row.producer == bindparam("producer"), col(row.signal_id).in_(bindparam("signal_ids", expanding=True))
+    )
 
 
 def _padded(values: list[str]) -> list[str]:
@@ -90,13 +111,5 @@ def _row(entry: Entry) -> dict[str, object]:
     return {name: getattr(entry, name) for name in COLUMNS}
 
 
-def _end(head: SignalLogHead) -> LogEnd:
+def _end(head: Row[Any]) -> LogEnd:
     return LogEnd(head.seq, head.chain, head.standard_seq, head.standard_chain, head.server_timestamp)
-
-
-def _move(head: SignalLogHead, end: LogEnd) -> None:
-    head.seq = end.seq
-    head.chain = end.chain
-    head.standard_seq = end.standard_seq
-    head.standard_chain = end.standard_chain
-    head.server_timestamp = end.server_timestamp

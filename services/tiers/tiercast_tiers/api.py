@@ -14,6 +14,7 @@ from tiercast_shared.observability import get_logger
 from tiercast_shared.web import Problem, json_body, json_body_schema, require_key
 from tiercast_tiers.api_models import (
     Actor,
+    Reason,
     SessionsRevokedAnswer,
     SetTierRequest,
     TierHistory,
@@ -21,7 +22,7 @@ from tiercast_tiers.api_models import (
     TierSetAnswer,
     UserTier,
 )
-from tiercast_tiers.domain import Change, Origin, Outcome, RevokeSessions, SessionsRevoked, SetTier, TierSet
+from tiercast_tiers.domain import REVOKED, Change, Origin, Outcome, RevokeSessions, SessionsRevoked, SetTier, TierSet
 from tiercast_tiers.metrics import TiersMetrics
 from tiercast_tiers.store import TierStore
 
@@ -116,12 +117,16 @@ def admin_router(store: TierStore, submit: Submit, metrics: TiersMetrics, key: S
         return TierSetAnswer.of(outcome)
 
     @router.delete("/sessions")
-    async def revoke_sessions(user_id: User, origin: ChangeOrigin) -> SessionsRevokedAnswer:
+    async def revoke_sessions(
+        user_id: User,
+        origin: ChangeOrigin,
+        reason: Annotated[Reason, Query(description="Why, for the log.")] = REVOKED,
+    ) -> SessionsRevokedAnswer:
         """Make void every token that the user holds now; live connections are closed."""
-        outcome = await submit(RevokeSessions(user_id, origin))
+        outcome = await submit(RevokeSessions(user_id, origin, reason))
         assert isinstance(outcome, SessionsRevoked)
         metrics.revocations.inc()
-        log.info("sessions revoked", user_id=user_id, seq=outcome.seq, actor=origin.actor)
+        log.info("sessions revoked", user_id=user_id, seq=outcome.seq, reason=reason, actor=origin.actor)
         return SessionsRevokedAnswer.of(outcome)
 
     return router

@@ -4,8 +4,9 @@ Events of a subscription come in any order and more than once. They are kept, an
 order in which they happened, so every order of arrival ends in the same state.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby, permutations
 
 from tiercast_shared.contracts.tiers import Tier
 
@@ -23,12 +24,17 @@ RANKS = {
     PAID: 3,
     DELETED: 4,
 }
-"""Order of a subscription's events within one second, which is as exactly as Stripe tells the time."""
+"""Order of a subscription's events within one second, which is as exactly as Stripe tells the time. See `_in_order`."""
 
-ENTITLED = frozenset({"active", "trialing", "past_due"})
+PAST_DUE = "past_due"
+ENTITLED = frozenset({"active", "trialing", PAST_DUE})
 """Statuses that entitle; `past_due` does while the grace period lasts."""
 
 CANCELED = "canceled"
+
+MOST_AT_ONCE = 6
+"""Events of one second and rank whose orders are compared: 720."""
+
 RISING = tuple(Tier)
 
 TierOf = Callable[[str], Tier | None]
@@ -47,6 +53,15 @@ class BillingEvent:
     user_id: str | None = None
     status: str | None = None
     prices: tuple[str, ...] = ()
+    status_before: str | None = None
+    """The status that this event has ended; None if it is not told, or the status stayed."""
+    prices_before: tuple[str, ...] | None = None
+    """Likewise."""
+
+    def follows(self, status: str | None, prices: tuple[str, ...]) -> bool:
+        """Whether it says that this is how the subscription was before."""
+        before = self.prices if self.prices_before is None else self.prices_before
+        return (self.status_before or self.status, before) == (status, prices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +85,29 @@ class SubscriptionState:
 def subscription_state(events: Iterable[BillingEvent]) -> SubscriptionState:
     """The state of one subscription after all its events, given in any order."""
     state = SubscriptionState()
-    for event in sorted(events, key=lambda event: (event.created, RANKS[event.type], event.id)):
-        if state.status == CANCELED:
-            break  # for good: who subscribes again gets another subscription
-        state = _after(state, event)
+    in_time = sorted(events, key=lambda event: (_moment(event), event.id))
+    for _, at_once in groupby(in_time, key=_moment):
+        for event in _in_order(state, list(at_once)):
+            if state.status == CANCELED:
+                return state  # for good: who subscribes again gets another subscription
+            state = _after(state, event)
     return state
+
+
+def _moment(event: BillingEvent) -> tuple[int, int]:
+    return event.created, RANKS[event.type]
+
+
+def _in_order(state: SubscriptionState, at_once: Sequence[BillingEvent]) -> Sequence[BillingEvent]:
+    """Events of one second in the order in which most of them begin where the one before has ended; else in that of their ids."""
+    if not 1 < len(at_once) <= MOST_AT_ONCE:
+        return at_once
+
+    def links(order: Sequence[BillingEvent]) -> int:
+        ends = [(state.status, state.prices), *((event.status, event.prices) for event in order)]
+        return sum(event.follows(*end) for event, end in zip(order, ends, strict=False))
+
+    return max(permutations(at_once), key=links)
 
 
 def _after(state: SubscriptionState, event: BillingEvent) -> SubscriptionState:
@@ -82,10 +115,13 @@ def _after(state: SubscriptionState, event: BillingEvent) -> SubscriptionState:
     if event.type == PAYMENT_FAILED:
         return SubscriptionState(customer, state.status, state.prices, state.unpaid_since or event.created)
     if event.type == PAID:
-        return SubscriptionState(customer, state.status, state.prices)
+        # one invoice is paid; if another is still owed, it stays past due, and is given the same time again
+        return SubscriptionState(
+            customer, state.status, state.prices, event.created if state.status == PAST_DUE else None
+        )
     if event.type == DELETED:
         return SubscriptionState(customer, CANCELED, event.prices)
-    unpaid_since = (state.unpaid_since or event.created) if event.status == "past_due" else None
+    unpaid_since = (state.unpaid_since or event.created) if event.status == PAST_DUE else None
     return SubscriptionState(customer, event.status, event.prices, unpaid_since)
 
 

@@ -212,12 +212,23 @@ def _row(event: BillingEvent, now: float) -> BillingEventRow:
         user_id=event.user_id,
         status=event.status,
         prices=",".join(event.prices),
+        status_before=event.status_before,
+        prices_before=None if event.prices_before is None else ",".join(event.prices_before),
     )
 
 
 def _event(row: BillingEventRow) -> BillingEvent:
     return BillingEvent(
-        row.id, row.type, row.created, row.customer, row.subscription, row.user_id, row.status, _split(row.prices)
+        id=row.id,
+        type=row.type,
+        created=row.created,
+        customer=row.customer,
+        subscription=row.subscription,
+        user_id=row.user_id,
+        status=row.status,
+        prices=_split(row.prices),
+        status_before=row.status_before,
+        prices_before=None if row.prices_before is None else _split(row.prices_before),
     )
 
 

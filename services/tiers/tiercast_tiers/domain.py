@@ -8,6 +8,8 @@ from tiercast_shared.contracts.base import Contract
 from tiercast_shared.contracts.tiers import SessionRevoked, Tier, TierChanged
 from tiercast_shared.eventlog.chain import link
 
+REVOKED = "sessions revoked"
+
 TIER_CHANGED = "tier.changed"
 SESSION_REVOKED = "session.revoked"
 
@@ -37,6 +39,7 @@ class RevokeSessions:
 
     user_id: str
     origin: Origin
+    reason: str = REVOKED
 
 
 Change = SetTier | RevokeSessions
@@ -133,7 +136,7 @@ class Settlement:
         after = max(self.now, user.tokens_valid_after or 0.0)
         seq = self.seq + 1
         event = SessionRevoked(epoch=self.epoch, seq=seq, user_id=change.user_id, tokens_valid_after=after)
-        self._append(event, SESSION_REVOKED, change)
+        self._append(event, SESSION_REVOKED, change, reason=change.reason)
         self.users[change.user_id] = replace(user, tokens_valid_after=after)
         return SessionsRevoked(change.user_id, seq, after)
 

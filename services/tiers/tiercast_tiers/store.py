@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.eventlog.database import Database
+from tiercast_shared.eventlog.head import read_head
 from tiercast_shared.eventlog.models import HEAD_ID, Head
 from tiercast_shared.eventlog.publication import Publication, read_publication
 from tiercast_shared.eventlog.publisher import LogEvent
@@ -53,9 +54,7 @@ class TierStore:
 
     async def head(self) -> Head:
         """Where the log ends."""
-        async with self._database.reading() as session:
-            row = (await session.exec(select(TierLogHead).where(TierLogHead.id == HEAD_ID))).one()
-        return Head(row.epoch, row.seq)
+        return await read_head(self._database, TierLogHead)
 
     async def user(self, user_id: str) -> UserState:
         """One user; a starter if nobody has heard of them."""

@@ -23,6 +23,7 @@ Word = Annotated[str, Field(max_length=100, pattern=r"^[\x20-\x7e]*$")]
 
 class _Data(BaseModel):
     object: dict[str, Any]
+    previous_attributes: dict[str, Any] | None = None
 
 
 class _Event(BaseModel):
@@ -53,6 +54,13 @@ class _Subscription(BaseModel):
     items: _Items
 
 
+class _Before(BaseModel):
+    """What an update has replaced; only what it has changed is there."""
+
+    status: Word | None = None
+    items: _Items | None = None
+
+
 class _SubscriptionDetails(BaseModel):
     subscription: StripeId | None = None
 
@@ -76,12 +84,12 @@ def read_event(body: bytes) -> BillingEvent:
     """
     try:
         event = _Event.model_validate_json(body)
-        return _read(event, event.data.object)
+        return _read(event, event.data.object, event.data.previous_attributes or {})
     except ValidationError as error:
         raise invalid_body(error.errors(include_url=False, include_input=False, include_context=False)) from None
 
 
-def _read(event: _Event, about: dict[str, Any]) -> BillingEvent:
+def _read(event: _Event, about: dict[str, Any], replaced: dict[str, Any]) -> BillingEvent:
     known: dict[str, Any] = {}
     if event.type == CHECKOUT:
         session = _Checkout.model_validate(about)
@@ -90,13 +98,23 @@ def _read(event: _Event, about: dict[str, Any]) -> BillingEvent:
         subscription = _Subscription.model_validate(about)
         prices = tuple(item.price for item in subscription.items.data)
         known = {"customer": subscription.customer, "subscription": subscription.id}
-        known |= {"status": subscription.status, "prices": prices}
+        known |= {"status": subscription.status, "prices": prices, **_before(replaced)}
     elif event.type in RANKS:
         invoice = _Invoice.model_validate(about)
         details = invoice.parent.subscription_details if invoice.parent else None
         subscription_id = invoice.subscription or (details.subscription if details else None)
         known = {"customer": invoice.customer, "subscription": subscription_id}
     return BillingEvent(id=event.id, type=event.type, created=event.created, **known)
+
+
+def _before(replaced: dict[str, Any]) -> dict[str, Any]:
+    """It only helps to order events of one second, so that nothing is refused for it."""
+    try:
+        before = _Before.model_validate(replaced)
+    except ValidationError:
+        return {}
+    prices = None if before.items is None else tuple(item.price for item in before.items.data)
+    return {"status_before": before.status, "prices_before": prices}
 
 
 def _user(session: _Checkout) -> str | None:

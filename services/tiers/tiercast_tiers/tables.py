@@ -22,7 +22,7 @@ class User(SQLModel, table=True):
 
 
 class TierLogEntry(EntryColumns, table=True):
-    """One change: a tier set (`tier.changed`) or sessions revoked (`session.revoked`, where tier and reason are null)."""
+    """One change: a tier set (`tier.changed`) or sessions revoked (`session.revoked`, where the tiers are null)."""
 
     __tablename__ = "tier_log"
     __table_args__ = (Index("ix_tier_log_user_id_seq", "user_id", "seq"),)
@@ -63,6 +63,9 @@ class BillingEventRow(SQLModel, table=True):
     status: str | None
     prices: str
     """Separated by commas. What they pay for is configuration, and looked up anew each time."""
+    status_before: str | None = None
+    """What an update has replaced, where it says so."""
+    prices_before: str | None = None
 
 
 class BillingCustomer(SQLModel, table=True):

@@ -4,12 +4,15 @@ A session lives for one operation. What a driver says of a database that is away
 a value becomes `Unstorable`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Engine, Executable, Row, event
+import sqlalchemy
+from sqlalchemy import Connection, Engine, Executable, Row, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -25,6 +28,9 @@ IDLE_IN_TRANSACTION_SECONDS = 4
 CONNECT_TIMEOUT_SECONDS = 5
 
 
+Result = TypeVar("Result")
+
+
 class Unstorable(TiercastError):
     """A value that this database can never hold."""
 
@@ -36,10 +42,12 @@ class ConnectionLost(StorageUnavailable):
 class Database:
     """Engines for one database URL; `open` is the way to get one."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, local: "LocalWriter | None" = None) -> None:
         self.engine = engine
+        self._local = local
         self._reading = async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
         immediate = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._immediate = immediate
         self._writing = async_sessionmaker(immediate, class_=AsyncSession, expire_on_commit=False)
         autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._single = immediate if engine.dialect.name == "sqlite" else autocommit
@@ -54,11 +62,15 @@ class Database:
         `on_statement` is told of each statement before it runs, except what begins and ends transactions.
         """
         engine = create_engine(_with_driver(make_url(url)), pool_size)
+        local = LocalWriter(engine.url) if engine.dialect.name == "sqlite" else None
         if on_statement is not None:
-            _count_statements(engine.sync_engine, on_statement)
+            for each in (engine.sync_engine, *([local.engine] if local else [])):
+                _count_statements(each, on_statement)
         try:
-            yield cls(engine)
+            yield cls(engine, local)
         finally:
+            if local is not None:
+                await asyncio.to_thread(local.close)
             await engine.dispose()
 
     @asynccontextmanager
@@ -72,6 +84,16 @@ class Database:
             async with self._reading() as session:
                 yield session
 
+    async def row(self, statement: Executable) -> Row[Any]:
+        """The one row that a statement returns; for what is asked all the time, without a session's bookkeeping.
+
+        Raises:
+            StorageUnavailable: the database is away.
+        """
+        with translated_errors():
+            async with self.engine.connect() as connection:
+                return (await connection.execute(statement)).one()
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """A session for one transaction, committed at the end of the block and rolled back when it raises.
@@ -84,6 +106,23 @@ class Database:
         with translated_errors():
             async with self._writing() as session, session.begin():
                 yield session
+
+    async def transaction(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in one transaction and commit it, or roll it back when it raises.
+
+        The way for what is done often: `work` is plain code over statements, without a session's bookkeeping. Cancelled, it
+        may yet be committed.
+
+        Raises:
+            StorageUnavailable: the database is away.
+            ConnectionLost: likewise, and the transaction may have been committed.
+            Unstorable: a value does not fit.
+        """
+        with translated_errors():
+            if self._local is not None:
+                return await self._local.run(work)
+            async with self._immediate.begin() as connection:
+                return await connection.run_sync(work)
 
     async def execute(self, statement: Executable) -> Sequence[Row[Any]]:
         """Run one statement that commits by itself, and return its rows. It must be fit to run twice.
@@ -120,6 +159,33 @@ class Database:
                     yield driver
                 finally:
                     await connection.invalidate()
+
+
+class LocalWriter:
+    """Runs whole transactions on a SQLite file in a thread of its own.
+
+    The asynchronous driver crosses threads several times for each statement, which costs thrice what the statements do.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.engine = sqlalchemy.create_engine(
+            url.set(drivername="sqlite"), pool_size=1, max_overflow=0, connect_args={"timeout": LOCK_TIMEOUT_SECONDS}
+        ).execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        _prepare_sqlite(self.engine)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite writer")
+
+    async def run(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in one transaction."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+
+    def _run(self, work: Callable[[Connection], Result]) -> Result:
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Wait for the transaction that is under way, and let the file go."""
+        self._thread.shutdown()
+        self.engine.dispose()
 
 
 def _with_driver(url: URL) -> URL:

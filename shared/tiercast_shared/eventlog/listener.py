@@ -64,6 +64,8 @@ class CommitListener:
 
     async def _stay(self, connection: asyncpg.Connection, ended: asyncio.Event) -> None:
         try:
-            await asyncio.wait_for(ended.wait(), CHECK_SECONDS)
+            async with asyncio.timeout(CHECK_SECONDS):
+                await ended.wait()
         except TimeoutError:
-            await connection.execute("SELECT 1", timeout=CHECK_TIMEOUT)
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                await connection.execute("SELECT 1")

@@ -28,6 +28,9 @@ WINDOW = 500
 SAVE_SECONDS = 0.1
 """The cursor is saved at most this often: saving it less only means to publish a little again after a crash."""
 
+OFFER_SECONDS = 0.003
+"""How much later than the database's own notice of a commit the committing process may offer its entries: else they are read."""
+
 RETRY_SECONDS = 0.5
 
 RELEASE_TIMEOUT = 1.0
@@ -102,7 +105,7 @@ class Publisher:
         self._monotonic = monotonic
         self._window = window
         self._recent: deque[LogEvent] = deque(maxlen=4 * window)
-        self._wake = asyncio.Event()
+        self._wake, self._offered = asyncio.Event(), asyncio.Event()
         self._head = Head("", 0)
         self._cursor = 0
         self._saved = 0
@@ -117,6 +120,7 @@ class Publisher:
     def offer(self, head: Head, events: Iterable[LogEvent]) -> None:
         """Hand over entries that this process has just committed, so that they need not be read back."""
         self._recent.extend(events)
+        self._offered.set()
         self._learn(head)
 
     def hint(self, seq: int) -> None:
@@ -191,11 +195,22 @@ class Publisher:
         look = True
         while True:
             self._wake.clear()
-            behind = look or self._cursor < self._head.seq
-            events = self._take_recent() or (await self._read() if behind else [])
+            self._offered.clear()
+            events = self._take_recent() or await self._read_what_is_not_offered(look=look)
             if events:
                 await self._publish_batch(outlet, events)
             look = not events and not await self._woken()
+
+    async def _read_what_is_not_offered(self, *, look: bool) -> Sequence[LogEvent]:
+        if not look and self._cursor < self._head.seq:  # hinted at, and most often by a commit of this very process
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OFFER_SECONDS):
+                    await self._offered.wait()
+            if events := self._take_recent():
+                return events
+        if look:
+            self._learn(await self._source.head())  # ten times a second on SQLite, and hardly ever is there anything
+        return await self._read() if self._cursor < self._head.seq else []
 
     async def _publish_batch(self, outlet: EventOutlet, events: Sequence[LogEvent]) -> None:
         self._check_lease()
@@ -207,7 +222,8 @@ class Publisher:
     async def _woken(self) -> bool:
         """Wait until there is something to publish; False when it is time to look oneself."""
         try:
-            await asyncio.wait_for(self._wake.wait(), self._poll_seconds())
+            async with asyncio.timeout(self._poll_seconds()):
+                await self._wake.wait()
         except TimeoutError:
             return False
         return True
@@ -247,9 +263,7 @@ class Publisher:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            async with asyncio.timeout(
-                LEASE_SECONDS - RENEW_SECONDS
-            ):  # a lease that could not be renewed in time is lost
+            async with asyncio.timeout(LEASE_SECONDS - RENEW_SECONDS):  # not renewed in time, it is lost
                 await self._renew_lease()
 
     async def _renew_lease(self) -> None:

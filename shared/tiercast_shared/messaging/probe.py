@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import DeliveryError
+from aiormq.abc import AbstractChannel
+from pamqp.commands import Basic
 
 from tiercast_shared.messaging.broker import BROKER_ERRORS, connected
 from tiercast_shared.messaging.patience import CHECK_SECONDS, is_blocked
-from tiercast_shared.messaging.topology import declare_probes
+from tiercast_shared.messaging.topology import GATEWAY_PROBES, declare_probes
 
 PROBE = "probe"
 PROBE_SECONDS = 1.0
@@ -37,20 +37,23 @@ async def probe(url: str, queue: str, *, name: str, on_blocked: Callable[[], Non
         with suppress(*BROKER_ERRORS):
             async with connected(url, name=name) as connection:
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                probes = await declare_probes(channel)
+                await declare_probes(channel)
+                underlay = await channel.get_underlay_channel()
                 while True:
-                    await _ask(channel, probes, queue, on_blocked)
+                    await _ask(underlay, queue, on_blocked)
                     await asyncio.sleep(PROBE_SECONDS)
         await asyncio.sleep(PROBE_SECONDS)
 
 
-async def _ask(channel: AbstractChannel, probes: AbstractExchange, queue: str, on_blocked: Callable[[], None]) -> None:
-    underlay = await channel.get_underlay_channel()
-    asking = asyncio.ensure_future(probes.publish(Message(b"", type=PROBE), queue, mandatory=True))
+async def _ask(channel: AbstractChannel, queue: str, on_blocked: Callable[[], None]) -> None:
+    properties = Basic.Properties(message_type=PROBE)
+    asking = asyncio.ensure_future(
+        channel.basic_publish(b"", exchange=GATEWAY_PROBES, routing_key=queue, properties=properties, mandatory=True)
+    )
     try:
         while not asking.done():
             await asyncio.wait({asking}, timeout=CHECK_SECONDS)
-            if not asking.done() and await is_blocked(underlay.connection):
+            if not asking.done() and await is_blocked(channel.connection):
                 on_blocked()
         await asking
     except DeliveryError as error:

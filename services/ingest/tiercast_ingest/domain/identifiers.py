@@ -5,17 +5,19 @@
 
 import os
 from collections.abc import Iterator
-from uuid import UUID
 
 DRAW = 4096
 """Bytes drawn at once: 256 names."""
 
 
-def _draws() -> Iterator[UUID]:
+def _draws() -> Iterator[str]:
     while True:
-        drawn = os.urandom(DRAW)
+        drawn = bytearray(os.urandom(DRAW))
         for start in range(0, DRAW, 16):
-            yield UUID(bytes=drawn[start : start + 16], version=4)
+            drawn[start + 6] = drawn[start + 6] & 0x0F | 0x40  # version 4 (RFC 9562, section 5.4)
+            drawn[start + 8] = drawn[start + 8] & 0x3F | 0x80  # of the variant that the RFC describes
+            digits = drawn[start : start + 16].hex()
+            yield f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 _names = _draws()
@@ -23,4 +25,4 @@ _names = _draws()
 
 def new_identifier() -> str:
     """A random UUID (version 4)."""
-    return str(next(_names))
+    return next(_names)

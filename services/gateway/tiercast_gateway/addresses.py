@@ -1,7 +1,8 @@
 """Which address a request comes from, behind proxies too. Pure."""
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
 
@@ -25,16 +26,22 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
     address = peer
     while hops and _is_in(address, trusted):
         address = hops.pop()
-    try:
-        found = ip_address(address)
-    except ValueError:
+    found = _address(address)
+    if found is None:
         return peer  # a proxy of ours sent nonsense, or the peer is a Unix socket
     return str(ip_network((found, 64), strict=False)) if isinstance(found, IPv6Address) else str(found)
 
 
 def _is_in(address: str, trusted: Sequence[Network]) -> bool:
+    found = _address(address)
+    return found is not None and any(found in network for network in trusted)
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address; one of IPv4 that comes through a socket for both (`::ffff:192.0.2.1`) is itself again."""
     try:
-        found = ip_address(address)
+        found = ip_address(text)
     except ValueError:
-        return False
-    return any(found in network for network in trusted)
+        return None
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found

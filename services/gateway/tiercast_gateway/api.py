@@ -1,6 +1,6 @@
 """HTTP: recent signals, missed signals, and the stream of server-sent events."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import orjson
@@ -9,16 +9,12 @@ from pydantic import BaseModel
 
 from tiercast_gateway.callers import Caller
 from tiercast_gateway.history import History
-from tiercast_gateway.ring import RingItem
+from tiercast_gateway.latest import JSON, PRIVATE, Latest, array, raw
+from tiercast_gateway.polling import DEFAULT_LIMIT
 from tiercast_gateway.streams import EventStream, Streams
 from tiercast_shared.contracts.signals import Signal
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.web import Problem
-
-PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
-"""Answers differ from caller to caller: a cache may keep them for this caller only, and must ask again each time."""
-
-JSON = "application/json"
 
 MAX_OFFSET = 2**53
 """Offsets are JSON numbers, and larger ones are not exact in every reader."""
@@ -35,7 +31,9 @@ class SubscribedPage(BaseModel):
     user_tier: Tier
 
 
-def signals_router(history: History, streams: Streams, caller: Callable[[Request], Awaitable[Caller]]) -> APIRouter:
+def signals_router(
+    history: History, newest: Latest, streams: Streams, caller: Callable[[Request], Awaitable[Caller]]
+) -> APIRouter:
     """`/api/v1/signals/latest`, `/subscribed` and `/stream`."""
     router = APIRouter(
         prefix="/api/v1/signals",
@@ -47,7 +45,7 @@ def signals_router(history: History, streams: Streams, caller: Callable[[Request
     @router.get("/latest", response_model=list[Signal], responses={304: {"description": "Nothing has changed."}})
     async def latest(
         caller: Annotated[Caller, who],
-        limit: Annotated[int, Query(ge=1)] = 10,
+        limit: Annotated[int, Query(ge=1)] = DEFAULT_LIMIT,
         premium_only: bool = False,
         after: Annotated[str | None, Query(description="A cursor: what follows it, instead of the newest.")] = None,
         if_none_match: Annotated[str | None, Header()] = None,
@@ -58,20 +56,16 @@ def signals_router(history: History, streams: Streams, caller: Callable[[Request
         follow. What was missed may always be fetched: the tier's limit bounds browsing only. `X-Tiercast-Resync: true` says that
         not everything after the cursor can be had, and the newest are given instead.
         """
-        headers = dict(PRIVATE)
         if after is not None:
             following = await history.following(caller, after, limit, premium_only=premium_only)
             if following is not None:
-                headers |= {"X-Tiercast-Cursor": following.cursor, "X-Tiercast-More": str(following.more).lower()}
-                return _array(following.items, headers)
-            headers |= {"X-Tiercast-Resync": "true"}
-        limit, cursor = min(limit, caller.entitlement.history_limit), history.cursor(caller)
-        # the feed is in it, because both feeds end at the same cursor when the last signal is a standard one
-        etag = f'"{cursor}.{caller.entitlement.feed}.{limit}{"p" if premium_only else ""}"'
-        headers |= {"ETag": etag, "X-Tiercast-Cursor": cursor}
-        if _matches(etag, if_none_match):
-            return Response(status_code=304, headers=headers)
-        return _array(history.newest(caller, premium_only=premium_only, limit=limit), headers)
+                place = {"X-Tiercast-Cursor": following.cursor, "X-Tiercast-More": str(following.more).lower()}
+                headers = PRIVATE | place
+                return Response(array(following.items), headers=headers, media_type=JSON)
+        answer = newest.answer(caller, limit, premium_only=premium_only, if_none_match=if_none_match)
+        response = Response(answer.body, answer.status)
+        response.raw_headers = [*answer.headers, *raw({"X-Tiercast-Resync": "true"} if after is not None else {})]
+        return response
 
     @router.get("/subscribed", response_model=SubscribedPage)
     async def subscribed(
@@ -105,12 +99,3 @@ def signals_router(history: History, streams: Streams, caller: Callable[[Request
         return EventStream(streams, caller, header or last_event_id)
 
     return router
-
-
-def _array(items: Sequence[RingItem], headers: dict[str, str]) -> Response:
-    return Response(b"[" + b",".join(item.entry.data for item in items) + b"]", headers=headers, media_type=JSON)
-
-
-def _matches(etag: str, if_none_match: str | None) -> bool:
-    tags = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
-    return etag in tags or "*" in tags

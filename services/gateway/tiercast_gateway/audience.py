@@ -30,6 +30,23 @@ class Audience:
     members: dict[Connection, Writer] = field(default_factory=dict)
     share: Share | None = None
     """What the present round has still to write to members."""
+    _listed: tuple[list[Connection], list[Writer]] | None = None
+
+    def join(self, connection: Connection) -> None:
+        """A connection is live here from now on."""
+        self.members[connection] = connection.write
+        self._listed = None
+
+    def leave(self, connection: Connection) -> None:
+        """It is not any more."""
+        del self.members[connection]
+        self._listed = None
+
+    def listed(self) -> tuple[list[Connection], list[Writer]]:
+        """Members and their writers, in one order; not to be changed. Made anew only when somebody has joined or left."""
+        if self._listed is None:
+            self._listed = list(self.members), list(self.members.values())
+        return self._listed
 
 
 class Share:
@@ -41,7 +58,7 @@ class Share:
         self.audience = audience
         self.payload = payload
         self.signals = signals
-        self._members, self._writers = list(audience.members), list(audience.members.values())
+        self._members, self._writers = audience.listed()
         self._at = 0
         self._due: set[Connection] | None = (
             None  # made when somebody asks, or leaves, between two turns: most rounds never need it

@@ -12,6 +12,10 @@ LEEWAY_SECONDS = 15
 """An issuer's clock may be ahead of the gateway's by this much. A token's end is exact: nothing outlives its token."""
 
 
+NO_SCOPES: frozenset[str] = frozenset()
+"""One for all: an empty set takes 216 bytes, and thousands of identities are remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """The bearer of a token."""
@@ -21,7 +25,7 @@ class Identity:
     """What a revocation is compared with, Unix seconds; 0 if the token does not say, so that any revocation voids it."""
     expires_at: float
     """Unix seconds."""
-    scopes: frozenset[str] = frozenset()
+    scopes: frozenset[str] = NO_SCOPES
 
 
 class TokenVerifier:
@@ -84,7 +88,7 @@ def identity_of(claims: dict[str, Any], user_claim: str, now: float) -> Identity
     if not isinstance(user_id, str) or not 0 < len(user_id) <= 255 or not user_id.isprintable():
         raise InvalidToken(f"the token's claim {user_claim} names no user")
     scope = claims.get("scope", "")
-    scopes = frozenset(scope.split()) if isinstance(scope, str) else frozenset[str]()
+    scopes = frozenset(scope.split()) if isinstance(scope, str) and scope.strip() else NO_SCOPES
     return Identity(user_id, issued_at, expires_at, scopes)
 
 

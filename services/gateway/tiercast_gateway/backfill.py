@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 
 from tiercast_gateway.connection import Connection, Flow
-from tiercast_gateway.hub import missed_frame, wanted
+from tiercast_gateway.late import missed_frame, wanted
 from tiercast_gateway.missed import Missed, MissedSignals
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.errors import Unavailable
@@ -77,10 +77,8 @@ class Backfill:
             return  # gone, or elsewhere, while the page was on its way
         if connection.feed is feed:
             self._send(connection, missed)
-        else:
-            self._queue.put_nowait(
-                connection
-            )  # its tier changed meanwhile: this page may be more than it is entitled to
+        else:  # its tier changed meanwhile: this page may be more than it is entitled to
+            self._queue.put_nowait(connection)
 
     def _send(self, connection: Connection, missed: Missed) -> None:
         if missed.problem is not None:

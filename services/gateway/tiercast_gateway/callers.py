@@ -1,9 +1,10 @@
 """Who calls over HTTP, and what they are entitled to at this moment."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import Request
+from starlette.types import Scope
 
 from tiercast_gateway.auth import Identity
 from tiercast_gateway.entitlements import Entitlement, Entitlements
@@ -75,24 +76,61 @@ class Credential:
         return self._sessions.of_cookies(request.cookies)
 
 
-def caller_dependency(
-    credential: Credential, tiers: TierCache, sync: TierSync, entitlements: Entitlements, requests: RequestLimits
-) -> Callable[[Request], Awaitable[Caller]]:
-    """A FastAPI dependency that answers 401 unless the request shows a valid token or session, and 429 above the tier's limit."""
+class Callers:
+    """Says who calls and what they are entitled to now, and counts their requests."""
 
-    async def caller(request: Request) -> Caller:
-        identity = await credential.of(request)
-        tier = await sync.resolve(identity.user_id)
-        if tiers.revoked(identity.user_id, identity.issued_at):
+    def __init__(
+        self,
+        credential: Credential,
+        tiers: TierCache,
+        sync: TierSync,
+        entitlements: Entitlements,
+        requests: RequestLimits,
+        *,
+        remembered: Callable[[str], Identity | None] = lambda _token: None,
+    ) -> None:
+        self._credential = credential
+        self._tiers = tiers
+        self._sync = sync
+        self._entitlements = entitlements
+        self._requests = requests
+        self._remembered = remembered
+
+    async def of(self, request: Request) -> Caller:
+        """A FastAPI dependency: who makes a request.
+
+        Raises:
+            Rejected: 401 unless it shows a valid token or session.
+            TooManyRequests: above the tier's limit.
+        """
+        identity = await self._credential.of(request)
+        tier = await self._sync.resolve(identity.user_id)
+        if self._tiers.revoked(identity.user_id, identity.issued_at):
             raise Rejected(401, "revoked_token", "the token was revoked")
-        limited_as = tiers.last_known(identity.user_id) or tier  # what cannot be verified for a while slows nobody down
-        taken = requests.take(identity.user_id, limited_as)
-        request.scope[KEY] = requests.headers(identity.user_id, limited_as)
-        if not taken:
-            raise requests.refusal(identity.user_id, limited_as)
-        return Caller(identity.user_id, tier, entitlements[tier], identity.issued_at, identity.expires_at)
+        return self._admitted(identity, tier, request.scope)
 
-    return caller
+    def known(self, token: str, scope: Scope) -> Caller | None:
+        """Who shows `token`, if that can be said without checking a signature or asking the tiers service; None for `of` to say.
+
+        Raises:
+            TooManyRequests: above the tier's limit.
+        """
+        identity = self._remembered(token)
+        if identity is None or not self._tiers.trusted(identity.user_id):
+            return None
+        known = self._tiers.get(identity.user_id)
+        if known is None or known.tokens_valid_after > identity.issued_at:
+            return None
+        return self._admitted(identity, known.tier, scope)
+
+    def _admitted(self, identity: Identity, tier: Tier, scope: Scope) -> Caller:
+        # what cannot be verified for a while slows nobody down
+        limited_as = self._tiers.last_known(identity.user_id) or tier
+        standing = self._requests.take(identity.user_id, limited_as)
+        scope[KEY] = standing.headers
+        if standing.refusal is not None:
+            raise standing.refusal
+        return Caller(identity.user_id, tier, self._entitlements[tier], identity.issued_at, identity.expires_at)
 
 
 def _bearer(request: Request) -> str:

@@ -14,7 +14,7 @@ from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.errors import Unavailable
 
 EVICTIONS = 20
-"""Connections of one user that may push out others in a row: far more than somebody needs whose network is bad."""
+"""Connections of one user that may be pushed out here in a row: far more than somebody needs whose network is bad."""
 
 EVICTION_SECONDS = 3.0
 """After these, one more may every so many seconds: nobody is kept out for longer."""
@@ -41,14 +41,18 @@ class ConnectionLimits:
         clock: Callable[[], float] = time.monotonic,
         evictions: int = EVICTIONS,
         eviction_seconds: float = EVICTION_SECONDS,
+        on_evicted: Callable[[str], None] = lambda _user_id: None,
     ) -> None:
         self.presence = presence
         self._limit_of = limit_of
         self._clock = clock
         self._evictions = evictions
         self._eviction_seconds = eviction_seconds
+        self._on_evicted = on_evicted
         self._used: dict[str, tuple[float, float]] = {}
         """By user: evictions not yet won back, and when that was so."""
+        self._crowded: dict[str, None] = {}
+        """Users here who have too many, as it seems: what other replicas say next decides."""
         self.evicted = self.refused = 0
         """Connections of this replica so far: ended, and not let in."""
 
@@ -56,11 +60,9 @@ class ConnectionLimits:
         """Whether one more connection of a user is let in, be it in place of the oldest."""
         if self.presence.count(user_id) < self._limit_of(user_id):
             return True
-        used = self._used_by(user_id)
-        if used > self._evictions - 1:
+        if self._used_by(user_id) > self._evictions - 1:
             self.refused += 1
             return False
-        self._used[user_id] = (used + 1, self._clock())
         return True
 
     def _used_by(self, user_id: str) -> float:
@@ -74,18 +76,28 @@ class ConnectionLimits:
 
     def heard(self, report: GatewayPresence) -> None:
         """Another replica has reported."""
-        for user_id in self.presence.heard(report):
+        for user_id in {*self.presence.heard(report), *self._crowded}:
             self.enforce(user_id)
 
     def enforce(self, user_id: str) -> None:
         """End this replica's share of what a user has too many; called, too, when a limit may have sunk."""
-        for seat in self.presence.beyond(user_id, self._limit_of(user_id)):
+        limit = self._limit_of(user_id)
+        for seat in self.presence.beyond(user_id, limit):
             self.evicted += 1
+            self._used[user_id] = (self._used_by(user_id) + 1, self._clock())
             seat.evict()
+            self._on_evicted(user_id)
+        if not self.presence.is_here(user_id) or self.presence.count(user_id) <= limit:
+            self._crowded.pop(user_id, None)
+        elif user_id not in self._crowded:
+            self._crowded[user_id] = None
+            self.presence.repeat(user_id)  # the replica with the newcomer waits for that
 
     def sweep(self) -> None:
         """Forget replicas that are gone, and who has pushed nobody out for a while."""
         self.presence.sweep()
+        for user_id in list(self._crowded):
+            self.enforce(user_id)
         self._used = {user: used for user, used in self._used.items() if self._used_by(user)}
 
 

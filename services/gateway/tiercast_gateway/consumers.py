@@ -3,8 +3,8 @@
 A consumer that died is replaced whole, with a new broker object and a new queue name: redeclaring an exclusive queue that a
 half-open connection still holds is refused (RESOURCE_LOCKED), and a connection that looks well may have no consumer any more.
 
-FastStream connects and declares. Deliveries are taken where aiormq hands them over: FastStream's pipeline and aio-pika's message
-objects took half of what a signal costs here (docs/decisions), and nothing of them is needed.
+FastStream connects and declares. Deliveries are taken below it (`deliveries`): the libraries' pipelines and tasks took more than
+half of what a signal costs here (docs/decisions), and nothing of them is needed.
 """
 
 import asyncio
@@ -12,12 +12,16 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Protocol
+from functools import lru_cache, partial
+from typing import Protocol, cast
 
-from aiormq.abc import DeliveredMessage
+from aiormq.abc import ChannelFrame
+from aiormq.channel import Channel
 from faststream.rabbit import ExchangeType, RabbitBroker, RabbitExchange, RabbitQueue
+from pamqp import commands, frame
 from pamqp.commands import Basic
 
+from tiercast_gateway.deliveries import consume
 from tiercast_gateway.events import BadEvent, beacon, presence, signal_entry, tier_event
 from tiercast_gateway.ring import LogEntry
 from tiercast_shared.contracts.base import Beacon
@@ -39,10 +43,10 @@ from tiercast_shared.observability import get_logger
 SILENCE_SECONDS = 2.0
 """Without a delivery of any kind for this long, while probes are sent every second, the consumer is dead."""
 
-WATCH_SECONDS = 0.25
-
 BIND_SECONDS = 5.0
 """How soon a binding is back that went with a deleted exchange. Nothing else shows: the queue still gets its probes."""
+
+FANOUTS = (SIGNALS_EVENTS, TIERS_EVENTS, GATEWAY_PRESENCE)
 
 RETRY_SECONDS = 0.5
 STOP_SECONDS = 2.0
@@ -72,12 +76,16 @@ class EventHandler(Protocol):
         """A new queue is bound and consumed: what was published before must be fetched from the logs."""
 
 
-Bind = Callable[[], Awaitable[None]]
-"""Binds the queue to all exchanges, which are declared if they are not there."""
+Rebind = Callable[[], Awaitable[None]]
+"""Binds the queue once more to all exchanges, which are declared if they are not there."""
 
 
 class DeadConsumer(Exception):
     """Nothing is delivered any more, although the broker may look well."""
+
+
+RESTARTS: dict[type[Exception], str] = {DeadConsumer: "silence", ProbeReturned: "returned"}
+"""What killed the consumer, for the metrics; anything else is the broker."""
 
 
 class EventConsumer:
@@ -105,8 +113,8 @@ class EventConsumer:
         while True:
             queue = f"{GATEWAY_QUEUES}{self._replica}.{uuid.uuid4().hex[:8]}"
             try:
-                async with self._consuming(queue) as bind, asyncio.TaskGroup() as group:
-                    group.create_task(_keep_bound(bind))
+                async with self._consuming(queue) as rebind, asyncio.TaskGroup() as group:
+                    group.create_task(_keep_bound(rebind))
                     group.create_task(probe(self._url, queue, name=f"{queue} probe", on_blocked=self._heard))
                     group.create_task(self._watch())
             except* (DeadConsumer, ProbeReturned, *BROKER_ERRORS) as errors:
@@ -116,76 +124,60 @@ class EventConsumer:
     def _died(self, error: BaseException, queue: str) -> None:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        self._dead = f"{type(error).__name__}: {error}"
+        self._dead = _text(error)
         log.warning("consumer is dead, starting a new one on a new queue", queue=queue, reason=self._dead, once_in=30)
-        self._on_restart(
-            "silence"
-            if isinstance(error, DeadConsumer)
-            else "returned"
-            if isinstance(error, ProbeReturned)
-            else "broker"
-        )
+        self._on_restart(next((why for kind, why in RESTARTS.items() if isinstance(error, kind)), "broker"))
 
     def _heard(self) -> None:
         self._last_delivery = time.monotonic()
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            if self.silent_seconds > SILENCE_SECONDS:
-                raise DeadConsumer(f"nothing was delivered for {self.silent_seconds:.1f} s")
+            await asyncio.sleep(SILENCE_SECONDS - self.silent_seconds)  # sooner it cannot be over
+            if self.silent_seconds >= SILENCE_SECONDS:
+                error = DeadConsumer(f"nothing was delivered for {self.silent_seconds:.1f} s")
+                self._dead = _text(error)  # shown at once: closing what is half-open takes seconds
+                raise error
 
     @asynccontextmanager
-    async def _consuming(self, name: str) -> AsyncIterator[Bind]:
+    async def _consuming(self, name: str) -> AsyncIterator[Rebind]:
         broker = RabbitBroker(
             with_heartbeat(self._url).update_query(name=name),
-            timeout=CONNECT_TIMEOUT,
             graceful_timeout=STOP_SECONDS,
             apply_types=False,
             logger=None,
         )
         queue = RabbitQueue(name, exclusive=True, auto_delete=True, durable=False)
-        fanouts = [
-            RabbitExchange(exchange, type=ExchangeType.FANOUT, durable=True)
-            for exchange in (SIGNALS_EVENTS, TIERS_EVENTS, GATEWAY_PRESENCE)
-        ]
+        fanouts = [RabbitExchange(exchange, type=ExchangeType.FANOUT, durable=True) for exchange in FANOUTS]
         probes = RabbitExchange(GATEWAY_PROBES, type=ExchangeType.DIRECT, durable=True)
-
-        async def bind() -> None:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                for fanout in fanouts:
-                    await declared.bind(await broker.declare_exchange(fanout))
-                await declared.bind(await broker.declare_exchange(probes), name)
 
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await broker.start()
                 declared = await broker.declare_queue(queue)
-                await bind()
-                channel = await declared.channel.get_underlay_channel()
-                # acknowledged by the broker itself: what is lost with this process is in the logs
-                await channel.basic_consume(name, self._deliver, no_ack=True)
+                for fanout in fanouts:
+                    await declared.bind(await broker.declare_exchange(fanout))
+                await declared.bind(await broker.declare_exchange(probes), name)
+                channel = cast("Channel", await declared.channel.get_underlay_channel())
+                await consume(channel, name, self._deliver)  # what is lost with this process is in the logs
             self._heard()
             self._dead = None
             log.info("consuming", queue=name, heartbeat=HEARTBEAT_SECONDS)
             self._handler.consuming()
-            yield bind
+            yield partial(_bind_again, channel, name)
         finally:
             with suppress(*BROKER_ERRORS):
                 async with asyncio.timeout(STOP_SECONDS):
                     await broker.stop()
 
-    async def _deliver(self, message: DeliveredMessage) -> None:
-        # no await in here: deliveries would overtake each other at it
+    def _deliver(self, exchange: str, properties: Basic.Properties, body: bytes) -> None:
         self._heard()
-        properties = message.header.properties
         headers = properties.headers or {}
         kind = properties.message_type or headers.get("type")
         if kind == PROBE:
             return
-        exchange = message.delivery.exchange or "" if isinstance(message.delivery, Basic.Deliver) else ""
         try:
-            self._dispatch(kind, exchange, headers, message.body, properties.correlation_id)
+            self._dispatch(kind, exchange, headers, body, properties.correlation_id)
         except BadEvent as error:
             log.error(  # noqa: TRY400 - the reason says it all
                 "an event was not understood and is skipped; its log will be asked",
@@ -208,7 +200,35 @@ class EventConsumer:
             self._handler.tier_event(str(headers.get("epoch", "")), tier_event(body))
 
 
-async def _keep_bound(bind: Bind) -> None:
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+async def _keep_bound(rebind: Rebind) -> None:
     while True:
         await asyncio.sleep(BIND_SECONDS)
-        await bind()
+        await rebind()
+
+
+async def _bind_again(channel: Channel, queue: str) -> None:
+    """Without waiting for answers, of which there are none: if the broker refuses, it closes the channel.
+
+    Raises:
+        ConnectionError: it has been closed.
+    """
+    if channel.is_closed:
+        raise ConnectionError("the channel was closed")
+    await channel.write_queue.put(ChannelFrame(_bindings(channel.number, queue), should_close=False))
+
+
+@lru_cache(maxsize=1)
+def _bindings(channel_number: int, queue: str) -> bytes:
+    exchanges = [(name, "fanout", "") for name in FANOUTS] + [(GATEWAY_PROBES, "direct", queue)]
+    return b"".join(
+        frame.marshal(method, channel_number)
+        for name, kind, key in exchanges
+        for method in (
+            commands.Exchange.Declare(exchange=name, exchange_type=kind, durable=True, nowait=True),
+            commands.Queue.Bind(queue=queue, exchange=name, routing_key=key, nowait=True),
+        )
+    )

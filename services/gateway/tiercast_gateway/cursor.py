@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 CURSOR_LENGTH = 43
 """Characters: 16 bytes of plain text and 16 of SIV, in base64url without padding."""
 
+OPENED = 1024
+"""Cursors whose places are remembered: clients that lose a replica together come back with the same few."""
+
 _PLAIN = struct.Struct(">8sQ")
 
 
@@ -40,6 +43,7 @@ class CursorCodec:
     def __init__(self, service_key: str) -> None:
         key = HKDF(SHA256(), length=64, salt=None, info=b"tiercast cursor 1").derive(service_key.encode())
         self._siv = AESSIV(key)
+        self._opened = lru_cache(OPENED)(self._open)
 
     def seal(self, epoch: str, position: int) -> str:
         """The cursor of `position` in `epoch`."""
@@ -51,6 +55,9 @@ class CursorCodec:
         Raises:
             InvalidCursor: it was not made with this key, or not at all.
         """
+        return self._opened(cursor)
+
+    def _open(self, cursor: str) -> Place:
         if len(cursor) != CURSOR_LENGTH or not cursor.isascii():
             raise InvalidCursor("a cursor has 43 characters of base64url")
         try:

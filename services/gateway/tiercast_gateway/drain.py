@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.streams import Streams
@@ -69,10 +70,9 @@ class Drain:
         log.info("drained")
 
     async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._hurry.wait(), seconds)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
 
     async def _farewell(self) -> None:
         deadline = self._clock() + self._farewell_seconds

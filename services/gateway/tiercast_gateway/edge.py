@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
@@ -12,12 +13,14 @@ from tiercast_gateway.handshake import Handshake
 from tiercast_gateway.handshake_limits import HandshakeLimits
 from tiercast_gateway.listener import CLOSE_SECONDS, MAX_MESSAGE_BYTES, Listener
 from tiercast_gateway.sessions import Sessions
-
-HANDSHAKE_SECONDS = 5.0
+from tiercast_gateway.upgrade_line import UpgradeLine
 
 _picows_log = logging.getLogger("picows.edge")  # of its own: the level of "picows" is set with those of other libraries
 _picows_log.setLevel(logging.CRITICAL)
 """At its lowest level it prints raw requests, tokens included; at its highest, a line for every broken frame from a client."""
+
+_LOG = logging.LoggerAdapter(_picows_log)
+"""For picows, which would make a `Logger` for each connection out of a `Logger`."""
 
 
 class Edge:
@@ -34,11 +37,12 @@ class Edge:
     ) -> None:
         self._sessions = sessions
         self._close_seconds = close_seconds
+        self._line = UpgradeLine(lambda turn: asyncio.get_running_loop().call_soon(turn))
         self.handshake = Handshake(self._listener, allowed_origins=allowed_origins, refusal=refusal, limits=limits)
 
     def protocol(self, **_uvicorn: Any) -> "EdgeProtocol":
         """Called by uvicorn for each request that asks for an upgrade."""
-        return EdgeProtocol(self.handshake)
+        return EdgeProtocol(self.handshake, self._line)
 
     def _listener(self, token: str | None, query: Mapping[str, list[str]]) -> Listener:
         return Listener(self._sessions, token, query, close_seconds=self._close_seconds)
@@ -47,16 +51,17 @@ class Edge:
 class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types carry no base class information
     """picows' protocol as uvicorn uses it: fed once with the request, then put in uvicorn's place."""
 
-    def __init__(self, handshake: Handshake) -> None:
-        self._handshake, self._peer = handshake, ""
+    def __init__(self, handshake: Handshake, line: UpgradeLine) -> None:
+        self._handshake, self._line, self._peer = handshake, line, ""
+        self._uvicorns: asyncio.Transport | None = None
         super().__init__(
             None,
             None,
             False,
             self._accept,
-            _picows_log,
+            _LOG,
             True,
-            HANDSHAKE_SECONDS,
+            None,  # the request is whole: it needs no timer
             False,  # automatic pings take a task per connection; one sweep serves all
             None,
             None,
@@ -70,20 +75,36 @@ class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Uvicorn hands its transport over."""
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
+        self._uvicorns = transport
         super().connection_made(transport)
 
     def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         return self._handshake.accept(request, self._peer)
 
     def data_received(self, data: bytes) -> None:
-        """Take the request that uvicorn has read. The buffer picows offers is small at first, so it is filled in turns."""
-        rest = memoryview(data)
+        """Take the request that uvicorn has read, and wait in the line with it; until then nothing more may be read."""
+        assert self._uvicorns is not None
+        self._uvicorns.pause_reading()
+        self._line.join(partial(self._upgrade, data))
+
+    def _upgrade(self, request: bytes) -> None:
+        """Answer. The buffer picows offers is small at first, so it is filled in turns."""
+        transport, self._uvicorns = self._uvicorns, None
+        if transport is None or transport.is_closing():
+            return  # gone while it waited
+        rest = memoryview(request)
         while rest:
             buffer = self.get_buffer(len(rest))
             size = min(len(buffer), len(rest))
             buffer[:size] = rest[:size]
             self.buffer_updated(size)
             rest = rest[size:]
+        asyncio.get_running_loop().call_soon(self._go_on_reading, transport)
+
+    def _go_on_reading(self, transport: asyncio.Transport) -> None:
+        """A turn later, behind the session's beginning: what is read before that would be nobody's."""
+        if not transport.is_closing():
+            transport.resume_reading()
 
     def buffer_updated(self, nbytes: int) -> None:
         """Data came. On a broken frame picows closes by itself and tells nobody: the connection leaves the hub in the same step."""

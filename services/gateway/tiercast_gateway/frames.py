@@ -2,8 +2,6 @@
 
 import struct
 
-import orjson
-
 from tiercast_shared.contracts.frames import ServerFrame
 
 FIN_TEXT = 0x81
@@ -22,7 +20,7 @@ def text_frame(payload: bytes) -> bytes:
 
 def encode(frame: ServerFrame) -> bytes:
     """One frame that is made for one connection; signals go through `signal_frame`."""
-    return text_frame(orjson.dumps(frame.model_dump(mode="json")))
+    return text_frame(frame.model_dump_json().encode())
 
 
 def signal_frame(seq: int, cursor: str, data: bytes, *, replay: bool = False) -> bytes:

@@ -51,9 +51,8 @@ class Handshake:
         path, _, query = request.path.decode("latin-1").partition("?")
         if path != PATH:
             return self._refuse("path", HTTPStatus.NOT_FOUND, f"WebSockets are served at {PATH}")
-        if not self._allowed_origins.issuperset(
-            request.headers.getall("origin", [])
-        ):  # a browser names one, others none
+        origins = request.headers.getall("origin", [])  # a browser names one, others none
+        if not self._allowed_origins.issuperset(origins):
             return self._refuse("origin", HTTPStatus.FORBIDDEN, "this Origin is not allowed (GATEWAY_ALLOWED_ORIGINS)")
         if request.headers.get("sec-websocket-version") != "13":  # picows would take two drafts as well
             return self._refuse(

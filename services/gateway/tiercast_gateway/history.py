@@ -35,9 +35,10 @@ class History:
         self._feed_now = feed_now
         self._verified = verified
 
-    def cursor(self, caller: Caller) -> str:
-        """The end of the caller's feed."""
-        return self._feed.cursor(caller.entitlement.feed)
+    def state(self, caller: Caller) -> tuple[str, int]:
+        """The cursor at the end of the caller's feed, and where memory begins: while both stay, so does what lies between."""
+        feed = caller.entitlement.feed
+        return self._feed.cursor(feed), self._feed.rings[feed].floor
 
     def newest(self, caller: Caller, *, premium_only: bool, limit: int | None = None) -> list[RingItem]:
         """What the caller may browse, newest first: at most `limit`, and no more than the tier has."""

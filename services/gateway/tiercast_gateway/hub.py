@@ -13,7 +13,8 @@ from tiercast_gateway.audience import Audience, Share, Symbols, Writer, send_to_
 from tiercast_gateway.connection import Connection, Flow
 from tiercast_gateway.feed import Applied
 from tiercast_gateway.frames import signal_frame
-from tiercast_gateway.ring import LogEntry, Ring, RingItem
+from tiercast_gateway.late import missed_as, missed_frame, wanted
+from tiercast_gateway.ring import Ring, RingItem
 from tiercast_shared.contracts.signals import Feed
 
 WRITES_PER_STEP = 512
@@ -53,6 +54,8 @@ class Hub:
         self._round_batch: list[Applied] = []
         self._round_deliveries = 0
         self._shares: deque[Share] = deque()
+        self._missed: tuple[object, bytes] = (None, b"")
+        """What a connection has missed last, and who has missed the same: a crowd that comes back together."""
 
     @property
     def live(self) -> int:
@@ -78,6 +81,7 @@ class Hub:
             share.audience.share = None
         self._shares.clear()
         self._round_batch = []
+        self._missed = (None, b"")
         self.head = self._round_start = head
 
     def publish(self, applied: Applied) -> None:
@@ -166,7 +170,7 @@ class Hub:
                 self._unfiltered[connection.feed][audience] = None
             for symbol in connection.symbols or ():
                 self._by_symbol[connection.feed, symbol][audience] = None
-        audience.members[connection] = connection.write
+        audience.join(connection)
         connection.audience = audience  # and it is not due: it has all of the present round
         connection.flow = Flow.LIVE
 
@@ -177,7 +181,7 @@ class Hub:
         connection.flow = Flow.DETACHED
         if audience is None:
             return
-        del audience.members[connection]
+        audience.leave(connection)
         if audience.share is not None:
             audience.share.leave(connection)
         if not audience.members:
@@ -272,27 +276,18 @@ class Hub:
             if self._on_overrun(connection):
                 self._catch_up_or_join(connection)
             return
+        same = (connection.feed, connection.position, self.head, *missed_as(connection))
         items = ring.after(connection.position, self.head, CATCH_UP_ITEMS)
         connection.position = items[-1].entry.position if items else self.head
         connection.flow = Flow.CATCHING_UP  # so that a transport that fills up inside the write pauses it
         self._catching_up[connection] = None
-        payload = b"".join(missed_frame(connection, item) for item in items if wanted(connection, item.entry))
+        if self._missed[0] != same:
+            frames = [missed_frame(connection, item) for item in items if wanted(connection, item.entry)]
+            self._missed = (same, b"".join(frames))
+        payload = self._missed[1]
         if payload:
             connection.send(payload)
         if connection.flow is Flow.CATCHING_UP and len(items) < CATCH_UP_ITEMS:
             del self._catching_up[connection]
             connection.flow = Flow.DETACHED
             self._catch_up_or_join(connection)
-
-
-def wanted(connection: Connection, entry: LogEntry) -> bool:
-    """Whether a connection that is behind is to be sent an entry of its feed."""
-    if not entry.premium and entry.position <= connection.premium_only_until:
-        return False
-    return connection.symbols is None or entry.symbol in connection.symbols
-
-
-def missed_frame(connection: Connection, item: RingItem) -> bytes:
-    """The frame of a signal that a connection is sent late."""
-    replay = item.entry.position <= connection.replay_until
-    return signal_frame(item.seq, connection.frozen or item.cursor, item.entry.data, replay=replay)

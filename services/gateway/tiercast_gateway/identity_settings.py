@@ -1,5 +1,6 @@
 """The part of the gateway's configuration that says whose tokens are believed."""
 
+import re
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -11,6 +12,10 @@ from tiercast_gateway.signatures import import_private_key
 from tiercast_shared.settings import ServiceSettings
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[1-9]\d{0,4})?")
+DEFAULT_PORTS = re.compile(r"(?:http|ws)://.*:80|(?:https|wss)://.*:443")
+"""Which browsers leave out."""
 
 
 class IdentitySettings(ServiceSettings):
@@ -69,6 +74,17 @@ class IdentitySettings(ServiceSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return frozenset(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _as_browsers_write_them(cls, value: frozenset[str]) -> frozenset[str]:
+        for origin in sorted(value):
+            if not ORIGIN.fullmatch(origin) or DEFAULT_PORTS.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} would never be met: browsers say scheme://host or scheme://host:port, in lower case,"
+                    " without the scheme's own port and with nothing behind"
+                )
+        return value
 
     @field_validator("jwks_url", "oidc_jwks_url")
     @classmethod

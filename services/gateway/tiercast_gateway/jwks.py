@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, RSAKey
 
 from tiercast_gateway.errors import KeysUnreadable
-from tiercast_gateway.signatures import algorithm_of
+from tiercast_gateway.signatures import algorithm_of, import_key
 from tiercast_shared.observability import get_logger
 
 FETCH_SECONDS = 3.0
@@ -45,6 +45,8 @@ class Jwks:
         self._clock = clock
         self._http = httpx.AsyncClient(follow_redirects=False, timeout=FETCH_SECONDS)
         self._keys: list[tuple[str, str | None, Key]] = []
+        self.generation = 0
+        """How often the set was read."""
         self._loaded = False
         self._problem: str | None = "it has not been read yet"
         self._begun = float("-inf")
@@ -89,7 +91,8 @@ class Jwks:
                 then()
             self._wanted.clear()  # those who asked meanwhile were just told
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), REFRESH_SECONDS if self._loaded else FIRST_RETRY_SECONDS)
+                async with asyncio.timeout(REFRESH_SECONDS if self._loaded else FIRST_RETRY_SECONDS):
+                    await self._wanted.wait()
 
     async def _read(self) -> None:
         try:
@@ -101,6 +104,7 @@ class Jwks:
         if not self._loaded or self._problem is not None:
             log.info("a key set was read", url=self._url, keys=len(keys))
         self._keys, self._loaded, self._problem = keys, True, None
+        self.generation += 1
 
     async def _fetch(self) -> bytes:
         body = bytearray()
@@ -113,7 +117,7 @@ class Jwks:
                     body += chunk
                     if len(body) > MAX_BYTES:
                         raise KeysUnreadable(f"it is larger than {MAX_BYTES} bytes")
-        except TimeoutError:
+        except (TimeoutError, httpx.TimeoutException):
             raise KeysUnreadable(f"it takes longer than {FETCH_SECONDS} s") from None
         except httpx.HTTPError as error:
             raise KeysUnreadable(f"{type(error).__name__} {error}") from error
@@ -141,7 +145,7 @@ def _usable(entry: object) -> tuple[str, str | None, Key] | None:
     name = entry.get("kid")
     public = {part: entry[part] for part in ("kty", "n", "e", "crv", "x", "y") if part in entry}
     try:
-        key = KINDS[entry["kty"]].import_key(public)
+        key = import_key(KINDS[entry["kty"]], public)
         algorithm = algorithm_of(key)
     except (JoseError, ValueError, TypeError, KeyError):
         return None

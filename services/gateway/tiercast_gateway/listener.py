@@ -5,8 +5,8 @@ picows parses and unmasks; this adds what it leaves open (reserved bits, fragmen
 """
 
 import asyncio
+import os
 import socket
-import uuid
 from collections.abc import Mapping
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -70,7 +70,7 @@ class Listener(WSListener):
         except BadMessage as error:
             problem = str(error)
         cursor = (self._query.get("cursor") or [""])[-1]
-        self.connection = Connection(uuid.uuid4().hex, self, symbols=symbols, resume=cursor or None)
+        self.connection = Connection(os.urandom(16).hex(), self, symbols=symbols, resume=cursor or None)
         if problem is not None:
             self._sessions.opened(self.connection, None)
             self._sessions.close(self.connection, CloseCode.BAD_REQUEST, problem, error="bad_request")
@@ -95,7 +95,7 @@ class Listener(WSListener):
 
     def queue(self, data: bytes | memoryview) -> None:
         """Leave bytes to the event loop's transport, which says when they are gone."""
-        if self._raw is not None:
+        if self._raw is not None and not self._raw.is_closing():
             self._raw.write(data)
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -131,6 +131,7 @@ class Listener(WSListener):
         if self.connection is not None:
             self.connection.write = _nowhere
             self._sessions.lost(self.connection)
+            self.connection = None  # it refers back: both would wait for a garbage collection
 
     def pause_writing(self) -> None:
         """The socket has left bytes to the transport: until it has taken them, nothing is read that would want an answer."""

@@ -12,11 +12,11 @@ from tiercast_gateway.connection import Flow, State
 from tiercast_gateway.feed import Applied, SignalFeed
 from tiercast_gateway.sessions import Sessions
 from tiercast_gateway.tier_cache import TierCache
+from tiercast_gateway.time_histogram import BOUNDS, TimeHistogram
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.contracts.tiers import SessionRevoked, Tier, TierChanged
 from tiercast_shared.http_metrics import HttpMetrics
 
-SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 HOPS = ("received_committed", "committed_published", "published_consumed", "consumed_written", "received_written")
 RESTART_REASONS = ("silence", "returned", "broker")
 
@@ -36,17 +36,14 @@ class GatewayMetrics:
         self.rounds = Counter(
             "tiercast_gateway_rounds", "Rounds of the hub: each writes at most once per connection.", registry=registry
         )
-        self.hops = Histogram(
-            "tiercast_gateway_hop_seconds",
-            "Time a signal takes from one point to the next.",
-            ["hop"],
-            buckets=SECONDS,
-            registry=registry,
+        self.hops = TimeHistogram(
+            "tiercast_gateway_hop_seconds", "Time a signal takes from one point to the next.", "hop", HOPS
         )
+        registry.register(self.hops)
         self.tier_changes = Histogram(
             "tiercast_gateway_tier_change_seconds",
             "From a change of tier to its effect on this replica's connections.",
-            buckets=SECONDS,
+            buckets=BOUNDS,
             registry=registry,
         )
         self.restarts = Counter(
@@ -58,7 +55,6 @@ class GatewayMetrics:
         self.looked_up = Counter("tiercast_gateway_tier_users_looked_up", "Users in those requests.", registry=registry)
         # looking a child up by its labels costs more than counting, so each is looked up once
         self._signals = {feed: self.signals.labels(feed) for feed in Feed}
-        self._hop = {hop: self.hops.labels(hop).observe for hop in HOPS}
         for reason in RESTART_REASONS:
             self.restarts.labels(reason)
         for outcome in ("ok", "failed"):
@@ -69,9 +65,9 @@ class GatewayMetrics:
         entry = applied.all.entry
         self._signals[Feed.ALL if entry.premium else Feed.STANDARD].inc()
         if entry.published_at is not None:
-            self._hop["received_committed"](max(0.0, entry.committed_at - entry.received_at))
-            self._hop["committed_published"](max(0.0, entry.published_at - entry.committed_at))
-            self._hop["published_consumed"](max(0.0, applied.applied_at - entry.published_at))
+            self.hops.observe("received_committed", entry.committed_at - entry.received_at)
+            self.hops.observe("committed_published", entry.published_at - entry.committed_at)
+            self.hops.observe("published_consumed", applied.applied_at - entry.published_at)
 
     def written(self, batch: list[Applied], deliveries: int) -> None:
         """A round is over."""
@@ -80,8 +76,8 @@ class GatewayMetrics:
         self.deliveries.inc(deliveries)
         for applied in batch:
             if applied.all.entry.published_at is not None:
-                self._hop["consumed_written"](max(0.0, now - applied.applied_at))
-                self._hop["received_written"](max(0.0, now - applied.all.entry.received_at))
+                self.hops.observe("consumed_written", now - applied.applied_at)
+                self.hops.observe("received_written", now - applied.all.entry.received_at)
 
     def tier_event_applied(self, event: TierChanged | SessionRevoked) -> None:
         """An entry of the tiers log has taken effect."""
@@ -90,11 +86,8 @@ class GatewayMetrics:
 
     def counted(self) -> tuple[float, dict[str, dict[float, float]]]:
         """Signals so far, and by hop how many took at most each bound (seconds)."""
-        signals = sum(sample.value for sample in _samples(self.signals, "_total"))
-        hops: dict[str, dict[float, float]] = {hop: {} for hop in HOPS}
-        for sample in _samples(self.hops, "_bucket"):
-            hops[sample.labels["hop"]][float(sample.labels["le"])] = sample.value
-        return signals, hops
+        signals = sum(sample.value for sample in _totals(self.signals))
+        return signals, self.hops.counted()
 
     def looked_up_users(self, users: int, ok: bool) -> None:
         """A look-up was answered, or not."""
@@ -158,5 +151,5 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"tiercast_gateway_{name}", text, value=value)
 
 
-def _samples(metric: Counter | Histogram, suffix: str) -> list[Sample]:
-    return [sample for family in metric.collect() for sample in family.samples if sample.name.endswith(suffix)]
+def _totals(metric: Counter) -> list[Sample]:
+    return [sample for family in metric.collect() for sample in family.samples if sample.name.endswith("_total")]

@@ -13,7 +13,7 @@ PRESENCE = "gateway.presence"
 
 REPORT_SECONDS = 1.0
 SPACING_SECONDS = 0.1
-"""A change is told this soon, together with all that happen meanwhile."""
+"""A change is told after this time, together with all that have happened meanwhile."""
 
 FULL_EVERY = 10
 """Every so many quiet reports tell everything anew, in case one was lost."""
@@ -25,6 +25,8 @@ class PresenceExchange:
     def __init__(self, url: str, presence: Presence) -> None:
         self._url = url
         self._presence = presence
+        self._news = asyncio.Event()
+        presence.on_news = self._news.set
 
     async def run(self) -> None:
         """Report until cancelled."""
@@ -39,17 +41,20 @@ class PresenceExchange:
     async def _report(self, outlet: Outlet) -> None:
         beats = 0
         while True:
+            self._news.clear()
             report = self._presence.report(full=beats % FULL_EVERY == 0)
             await outlet.publish([presence_event(report)])
             beats += await self._next()
 
     async def _next(self) -> int:
         """Wait until a report is due; returns 1 if nothing has happened until then."""
-        for _ in range(round(REPORT_SECONDS / SPACING_SECONDS)):
-            await asyncio.sleep(SPACING_SECONDS)
-            if self._presence.news:
-                return 0
-        return 1
+        try:
+            async with asyncio.timeout(REPORT_SECONDS):
+                await self._news.wait()
+        except TimeoutError:
+            return 1
+        await asyncio.sleep(SPACING_SECONDS)
+        return 0
 
 
 def presence_event(report: GatewayPresence) -> OutgoingEvent:

@@ -18,10 +18,7 @@ class RateLimitHeaders:
         async def send_with_headers(message: Message) -> None:
             headers = scope.get(KEY)
             if headers and message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    *((name.lower().encode(), value.encode()) for name, value in headers.items()),
-                ]
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

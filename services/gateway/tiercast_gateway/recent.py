@@ -1,6 +1,7 @@
 """The last minute in figures: counters and histograms are sampled every second, and what they grew by is what happened. Pure."""
 
 import math
+from array import array
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,31 +34,47 @@ class HopTimes:
 
 
 class Recent:
-    """Keeps a minute of samples."""
+    """Keeps a minute of samples, all of the same hops and bounds.
+
+    Each is kept as one piece of bytes: as thousands of numbers of their own, new ones every second, they would lie all over the
+    process's memory and keep it from being given back (see `memory`).
+    """
 
     def __init__(self) -> None:
-        self._samples: deque[Sample] = deque()
+        self._samples: deque[bytes] = deque()
+        """Eight bytes a number: the time, signals, and the counts of `_columns`."""
+        self._columns: list[tuple[str, float]] = []
+        """Hop and upper bound of each count."""
 
     def add(self, sample: Sample) -> None:
         """Take a sample, later than all before."""
-        self._samples.append(sample)
-        while sample.at - self._samples[0].at > WINDOW_SECONDS:
+        if not self._columns:
+            self._columns = [(hop, bound) for hop, buckets in sample.hops.items() for bound in buckets]
+        counts = (sample.hops[hop][bound] for hop, bound in self._columns)
+        self._samples.append(array("d", [sample.at, sample.signals, *counts]).tobytes())
+        while sample.at - self._at(0)[0] > WINDOW_SECONDS:
             self._samples.popleft()
+
+    def _at(self, index: int) -> list[float]:
+        return array("d", self._samples[index]).tolist()
 
     def signals_per_second(self) -> float:
         """Over the last ten seconds."""
         if len(self._samples) < 2:
             return 0.0
-        last = self._samples[-1]
-        first = next(sample for sample in self._samples if last.at - sample.at <= RATE_SECONDS)
-        return (last.signals - first.signals) / (last.at - first.at) if last.at > first.at else 0.0
+        ends = (self._at(index)[:2] for index in range(len(self._samples)))
+        at, signals = self._at(-1)[:2]
+        first_at, first_signals = next(end for end in ends if at - end[0] <= RATE_SECONDS)
+        return (signals - first_signals) / (at - first_at) if at > first_at else 0.0
 
     def hops(self) -> dict[str, HopTimes]:
         """By hop, over the last minute."""
         if not self._samples:
             return {}
-        first, last = self._samples[0].hops, self._samples[-1].hops
-        return {hop: _times({bound: count - first[hop][bound] for bound, count in last[hop].items()}) for hop in last}
+        grown: dict[str, dict[float, float]] = {}
+        for (hop, bound), first, last in zip(self._columns, self._at(0)[2:], self._at(-1)[2:], strict=True):
+            grown.setdefault(hop, {})[bound] = last - first
+        return {hop: _times(buckets) for hop, buckets in grown.items()}
 
 
 def _times(buckets: Buckets) -> HopTimes:

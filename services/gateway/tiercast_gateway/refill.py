@@ -26,6 +26,8 @@ class SignalRefill:
         self._wanted = asyncio.Event()
         self._look = True
         self._problem: str | None = None
+        self.restored_short = 0
+        """How often the log was found to end before what was delivered of it."""
 
     def needed(self, *, look: bool = False) -> None:
         """Something is missing; with `look`, something may be that nobody has told of, or the log may have begun a new life."""
@@ -60,24 +62,27 @@ class SignalRefill:
             await self._load()
         while self._feed.gap or self._look:
             self._look = False
-            page = await self._client.after(self._feed.head, PAGE)
-            shorter = page.head < self._feed.head
+            asked, said = self._feed.head, self._feed.known_head
+            page = await self._client.after(asked, PAGE)
+            shorter = page.head < asked  # not than the feed is by now: the broker may have been faster than this page
             if shorter:
+                self.restored_short += 1
                 log.error(
                     "the signal log is shorter than what was delivered: it was restored without a new epoch, "
                     "so clients may miss signals; run 'tiercast-ingest epoch rotate'",
-                    delivered=self._feed.head,
+                    delivered=asked,
                     log=page.head,
                 )
-            if (
-                shorter or page.epoch != self._feed.epoch or page.floor > self._feed.head
-            ):  # or what is missing is archived
+            archived = page.floor > self._feed.head
+            if shorter or archived or page.epoch != self._feed.epoch:
                 await self._load()
                 self._look = True  # what was published meanwhile was not taken, for it was of another epoch
                 continue
             if not page.entries:
-                self._feed.forget_beyond(page.head)  # it was said to exist, and does not: the log itself is right
+                if self._feed.known_head == said:  # nothing newer was told meanwhile
+                    self._feed.forget_beyond(page.head)  # it was said to exist, and does not: the log itself is right
                 continue
+            self._feed.learn_head(page.head)
             log.info("filling a gap in the signal feed", after=self._feed.head, entries=len(page.entries))
             for entry in page.entries:
                 self._feed.offer(entry)

@@ -1,59 +1,74 @@
-"""How many requests a user may make in a minute, by tier."""
+"""How many requests each user may make to this replica in a minute, by tier.
+
+The generic cell rate algorithm (GCRA): a minute's requests may come at once, and what was used comes back evenly over the minute.
+"""
 
 import math
-import time
 from collections import Counter
+from dataclasses import dataclass
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from throttled import MemoryStore, RateLimiterType, Throttled, per_min
 
 from tiercast_gateway.entitlements import Entitlements
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.errors import Unavailable
 
-Headers = dict[str, str]
+MAX_USERS = 100_000
+"""Users remembered (about 300 bytes each); whoever asked least recently is forgotten first."""
+
+RawHeaders = list[tuple[bytes, bytes]]
+"""As ASGI has them: names in lower case."""
 
 
 class TooManyRequests(Unavailable):
-    """The user is above the limit of the tier."""
+    """The user is above the limit."""
 
     status = 429
     code = "too_many_requests"
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a user stands after a request."""
+
+    refusal: TooManyRequests | None
+    """What is to be answered, if the request is above the limit."""
+    headers: RawHeaders
+    """draft-ietf-httpapi-ratelimit-headers, and the names that were usual before it."""
+
+
 class RequestLimits:
-    """Counts requests by user, on this replica."""
+    """Counts requests by user; each tier that a user has within a minute has a count of its own."""
 
     def __init__(self, entitlements: Entitlements) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._items = {
-            tier: RateLimitItemPerMinute(entitlement.requests_per_minute) for tier, entitlement in entitlements.items()
+        store = MemoryStore(options={"MAX_SIZE": MAX_USERS})
+        self._by_tier = {
+            tier: Throttled(
+                using=RateLimiterType.GCRA.value,
+                quota=per_min(entitlement.requests_per_minute),
+                store=store,
+                key_prefix=str(tier),
+            )
+            for tier, entitlement in entitlements.items()
         }
         self.refused: Counter[Tier] = Counter()
         """Requests above the limit so far."""
 
-    def take(self, user_id: str, tier: Tier) -> bool:
-        """Count a request; returns whether it is within the limit."""
-        taken = self._limiter.hit(self._items[tier], user_id)
-        self.refused[tier] += not taken
-        return taken
-
-    def headers(self, user_id: str, tier: Tier) -> Headers:
-        """Where the user stands (draft-ietf-httpapi-ratelimit-headers, and the names that were usual before it)."""
-        item = self._items[tier]
-        window = self._limiter.get_window_stats(item, user_id)
-        limit, left, seconds = item.amount, max(0, window.remaining), max(0, math.ceil(window.reset_time - time.time()))
-        return {
-            "RateLimit-Policy": f'"minute";q={limit};w=60',
-            "RateLimit": f'"minute";r={left};t={seconds}',
-            "X-RateLimit-Limit": str(limit),
-            "X-RateLimit-Remaining": str(left),
-            "X-RateLimit-Reset": str(seconds),
-        }
-
-    def refusal(self, user_id: str, tier: Tier) -> TooManyRequests:
-        """What is answered above the limit."""
-        seconds = float(self.headers(user_id, tier)["X-RateLimit-Reset"])
-        amount = self._items[tier].amount
-        return TooManyRequests(f"more than {amount} requests in a minute, which {tier} may make", retry_after=seconds)
+    def take(self, user_id: str, tier: Tier) -> Standing:
+        """Count a request."""
+        result = self._by_tier[tier].limit(user_id)
+        state = result.state
+        # once nothing is left, the time until there is something again says more than that until there is everything
+        seconds = math.ceil(state.reset_after if state.remaining else state.retry_after or 60 / state.limit)
+        headers = [
+            (b"ratelimit-policy", b'"minute";q=%d;w=60' % state.limit),
+            (b"ratelimit", b'"minute";r=%d;t=%d' % (state.remaining, seconds)),
+            (b"x-ratelimit-limit", b"%d" % state.limit),
+            (b"x-ratelimit-remaining", b"%d" % state.remaining),
+            (b"x-ratelimit-reset", b"%d" % seconds),
+        ]
+        if not result.limited:
+            return Standing(None, headers)
+        self.refused[tier] += 1
+        why = f"more than {state.limit} requests in a minute, which {tier} may make"
+        return Standing(TooManyRequests(why, retry_after=seconds), headers)

@@ -4,12 +4,13 @@ Each key is good for one algorithm, which is derived from the key and never from
 `x5u`, `jwk`, `x5c`) are not looked at.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
@@ -27,11 +28,19 @@ RSA_BITS = range(2048, 8193)
 MALFORMED = "the token is malformed, or its signature or algorithm is wrong"
 
 
+KeyParts = dict[str, str | list[str]]
+"""The members of a JSON Web Key (RFC 7517)."""
+
+
 class Keys(Protocol):
     """Keys of one origin."""
 
     grows: bool
     """Whether it may come to know more keys than it has now."""
+
+    @property
+    def generation(self) -> int:
+        """Another number whenever these are other keys than before."""
 
     def candidates(self, algorithm: str, kid: str | None) -> Sequence[Key]:
         """The keys that may have signed a token with this header."""
@@ -41,6 +50,7 @@ class OwnKeys:
     """The gateway's own: a secret (HS256), a private key (RS256 or ES256, by its kind), or both."""
 
     grows = False
+    generation = 0
 
     def __init__(self, *, secret: str | None = None, private_key: str | None = None) -> None:
         self._keys: dict[str, Key] = {}
@@ -66,7 +76,7 @@ def import_private_key(pem: str) -> RSAKey | ECKey:
     """A private key from PEM, RSA of 2048 bits or more, or EC on P-256; raises ValueError for anything else."""
     for kind in (RSAKey, ECKey):
         try:
-            key = kind.import_key(pem)
+            key = import_key(kind, pem)
         except (JoseError, ValueError, TypeError):
             continue
         if not key.is_private:
@@ -75,6 +85,13 @@ def import_private_key(pem: str) -> RSAKey | ECKey:
             raise ValueError("must be RSA of 2048 to 8192 bits, or EC on P-256")
         return key
     raise ValueError("is no PEM of an RSA or EC private key without a passphrase")
+
+
+def import_key(kind: type[RSAKey] | type[ECKey], material: str | KeyParts) -> RSAKey | ECKey:
+    """A key of this kind, whatever its size; `algorithm_of` refuses what the library only warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecurityWarning)
+        return kind.import_key(material)
 
 
 def algorithm_of(key: Key) -> str | None:

@@ -67,7 +67,8 @@ class Streams:
         """Wait for news; returns whether there were any."""
         news = self._news
         with suppress(TimeoutError):
-            await asyncio.wait_for(news.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await news.wait()
         return news.is_set()
 
     def opened(self, stream: "EventStream") -> None:

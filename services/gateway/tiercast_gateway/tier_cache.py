@@ -138,20 +138,34 @@ class TierCache:
             forgotten, _ = self._idle.popitem(last=False)
             self._users.pop(forgotten, None)
 
+    def forget_idle(self) -> None:
+        """Forget who has no connection, as if there was no room for them: they are looked up when they come back.
+
+        Not so whose sessions were revoked: while the tiers service cannot be asked, nothing else would tell.
+        """
+        self._users = {
+            user: known for user, known in self._users.items() if user in self._connected or known.tokens_valid_after
+        }
+        self._idle = OrderedDict.fromkeys(user for user in self._idle if user in self._users)
+
     # -- what arrives ----------------------------------------------------------------------------
 
     def begin(self, epoch: str, head: int) -> None:
         """The log is in this life and reaches to `head`; changes after it will be applied one by one."""
         if epoch != self.epoch:
-            self._verified_until = float("-inf")
-            self._users = {user: replace(known, version=0, verified_until=0.0) for user, known in self._users.items()}
-            self._asked = {user: [] for user in self._asked}  # positions of another life mean nothing in this one
-            self.known_head = head
+            self.forget_versions()
         self.epoch = epoch
         self.applied = head
         # a change that came before this was not applied: until it is, a look-up that was made before it proves nothing
         self.known_head = max(self.known_head, head, self._announced.get(epoch, 0))
         self._announced.clear()
+
+    def forget_versions(self) -> None:
+        """Positions in the log mean nothing any more: nothing known may be trusted, and whatever is said next counts."""
+        self._verified_until = float("-inf")
+        self._users = {user: replace(known, version=0, verified_until=0.0) for user, known in self._users.items()}
+        self._asked = {user: [] for user in self._asked}
+        self.applied = self.known_head = 0
 
     def announced(self, epoch: str, head: int) -> None:
         """Something of another life of the log was told, before `begin`: that life reaches to `head` at least."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from tiercast_gateway.clients import TiersClient
 from tiercast_gateway.tier_cache import TierCache
@@ -39,6 +40,8 @@ class TierSync:
         self._behind = asyncio.Event()
         self._look = True
         self._problem: str | None = "the tiers service has not been read yet"
+        self.restored_short = 0
+        """How often the log was found to end before what was applied of it."""
 
     def look_up(self, user_id: str) -> None:
         """Look this user up, together with all others who are asked for until the request goes out."""
@@ -76,10 +79,13 @@ class TierSync:
             await self._wanted.wait()
             self._wanted.clear()
             while self._asked:
-                batch = [user for user, _ in zip(list(self._asked), range(BATCH), strict=False)]
-                for user_id in batch:
-                    del self._asked[user_id]
-                await self._ask(batch)
+                await self._ask(self._next_batch())
+
+    def _next_batch(self) -> list[str]:
+        batch = list(islice(self._asked, BATCH))
+        for user_id in batch:
+            del self._asked[user_id]
+        return batch
 
     async def _ask(self, user_ids: list[str]) -> None:
         self._tiers.asking(user_ids)
@@ -125,12 +131,24 @@ class TierSync:
 
     async def _fill(self) -> None:
         while self._look or not self._tiers.epoch or self._tiers.gap:
-            page = await self._client.changes(self._tiers.applied)
+            asked, said = self._tiers.applied, self._tiers.known_head
+            page = await self._client.changes(asked)
             if page.epoch != self._tiers.epoch:
                 self._restart(page.epoch, page.head)
                 continue
+            if page.head < asked:
+                self.restored_short += 1
+                log.error(
+                    "the tiers log is shorter than what was applied: it was restored without a new epoch, "
+                    "so users may be served by tiers they no longer have; run 'tiercast-tiers epoch rotate'",
+                    applied=asked,
+                    log=page.head,
+                )
+                self._tiers.forget_versions()
+                self._restart(page.epoch, page.head)
+                continue
             self._look = False
-            if not page.entries:
+            if not page.entries and self._tiers.known_head == said:  # nothing newer was told meanwhile
                 self._tiers.known_head = (
                     page.head
                 )  # it was said to reach further, and does not: the log itself is right

@@ -5,6 +5,7 @@ from tiercast_gateway.callers import Credential
 from tiercast_gateway.id_tokens import IdTokens
 from tiercast_gateway.identity_settings import IdentitySettings
 from tiercast_gateway.jwks import Jwks
+from tiercast_gateway.remembered_tokens import RememberedTokens
 from tiercast_gateway.session_tokens import SessionTokens
 from tiercast_gateway.signatures import Keys, OwnKeys
 from tiercast_gateway.token_exchange import Revoked, TokenExchange
@@ -24,13 +25,14 @@ class Trust:
         self.keys = Jwks(settings.jwks_url) if settings.jwks_url else None
         self._provider = Jwks(settings.oidc_jwks_url) if settings.oidc_jwks_url else None
         sources: list[Keys] = [self._own, self.keys] if self.keys else [self._own]
-        self.verifier = TokenVerifier(
+        verifier = TokenVerifier(
             sources, issuer=settings.jwt_issuer, audience=settings.jwt_audience, user_claim=settings.user_claim
         )
+        self.tokens = RememberedTokens(verifier.verify, sources)
         secrets = settings.nextauth_secrets
         self._sessions = SessionTokens(secrets, user_claim=settings.user_claim) if secrets else None
         self.credential = Credential(
-            self.verifier.verify,
+            self.tokens.verify,
             keys=self.keys,
             sessions=self._sessions,
             allowed_origins=settings.allowed_origins,

@@ -49,7 +49,8 @@ class Upstream:
     async def watch(self) -> None:
         """Tell when upstream falls silent and when it is back, and ask the log meanwhile; runs until cancelled."""
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
+            # while ingest speaks, nothing can be wrong before it has been silent for long enough
+            await asyncio.sleep(max(WATCH_SECONDS, STALE_SECONDS - self.silent_seconds))
             if self.stale != self._told_stale:
                 self._told_stale = self.stale
                 (log.warning if self.stale else log.info)("upstream is silent" if self.stale else "upstream is back")
@@ -69,9 +70,8 @@ class Upstream:
 
     def signal(self, epoch: str, entry: LogEntry) -> None:
         """A signal was published."""
-        if (
-            epoch != self._feed.epoch
-        ):  # or nothing was read yet: only the log itself says which epoch is the present one
+        # another epoch, or nothing was read yet: only the log itself says which is the present one
+        if epoch != self._feed.epoch:
             self._refill.needed(look=True)
             return
         self._feed.offer(entry)
@@ -100,15 +100,16 @@ class Upstream:
 
     def tiers_beacon(self, beacon: Beacon) -> None:
         """The tiers service is alive; if all its changes were seen, the lease is renewed."""
-        self._tiers.beacon(beacon.epoch, beacon.head)
-        self._catch_up_with_tiers(beacon.epoch)
+        shorter = beacon.epoch == self._tiers.epoch and beacon.committed < self._tiers.applied
+        if not shorter:
+            self._tiers.beacon(beacon.epoch, beacon.head)
+        self._catch_up_with_tiers(beacon.epoch, look=shorter)
 
-    def _catch_up_with_tiers(self, epoch: str) -> None:
-        other_life = (
-            epoch != self._tiers.epoch
-        )  # or nothing was read yet: only the log itself says which is the present one
-        if other_life or self._tiers.gap:
-            self._tier_sync.catch_up(look=other_life)
+    def _catch_up_with_tiers(self, epoch: str, *, look: bool = False) -> None:
+        # another life, or nothing was read yet, or less than was applied: only the log itself says what is right
+        look = look or epoch != self._tiers.epoch
+        if look or self._tiers.gap:
+            self._tier_sync.catch_up(look=look)
 
     def consuming(self) -> None:
         """A new queue: whatever was published before it was bound is in the logs."""

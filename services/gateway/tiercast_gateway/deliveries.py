@@ -1,0 +1,71 @@
+"""Messages of a queue, each handled in the very step in which its last frame is read.
+
+aiormq gives every frame to a task of the channel, and every message to a task of its own: two turns of the event loop, which cost
+more than what is done with a signal. So frames of deliveries are taken where aiormq queues them for the channel's task.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+Handler = Callable[[str, Basic.Properties, bytes], None]
+"""Takes the exchange, the properties and the body of a message."""
+
+Frame = tuple[int, Any]
+"""Size and content, as aiormq queues it."""
+
+
+class Deliveries:
+    """Puts the messages of a channel together. All other frames are passed on."""
+
+    def __init__(self, handle: Handler, pass_on: Callable[[Frame], Awaitable[None]]) -> None:
+        self._handle = handle
+        self._pass_on = pass_on
+        self._delivery: Basic.Deliver | None = None
+        self._properties = Basic.Properties()
+        self._parts: list[bytes] = []
+        self._missing = 0
+
+    async def put(self, item: Frame) -> None:
+        """The next frame of the channel; those of one message follow each other (AMQP 0-9-1, 4.2.6)."""
+        content = item[1]
+        if isinstance(content, Basic.Deliver):
+            self._delivery = content
+        elif self._delivery is not None and isinstance(content, ContentHeader):
+            self._properties, self._missing = content.properties, content.body_size or 0
+            self._end_if_whole(self._delivery)
+        elif self._delivery is not None and isinstance(content, ContentBody):
+            self._parts.append(content.value)
+            self._missing -= len(content.value)
+            self._end_if_whole(self._delivery)
+        else:
+            await self._pass_on(item)
+
+    def _end_if_whole(self, delivery: Basic.Deliver) -> None:
+        if self._missing > 0:
+            return
+        body = b"".join(self._parts)
+        self._delivery, self._parts = None, []
+        try:
+            self._handle(delivery.exchange or "", self._properties, body)
+        except Exception as error:  # noqa: BLE001 - a bug of ours is told, and must not end the connection
+            problem = {"message": "an event could not be handled", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(problem)
+
+
+async def consume(channel: AbstractChannel, queue: str, handle: Handler) -> None:
+    """Have `handle` called with each message of `queue`, in order. It may not wait, and what it raises is logged.
+
+    The broker takes a message as acknowledged when it has sent it. The channel may have no other consumer.
+    """
+    channel.frames.put = Deliveries(handle, channel.frames.put).put  # type: ignore[method-assign]
+    await channel.basic_consume(queue, _unreached, no_ack=True)
+
+
+async def _unreached(message: DeliveredMessage) -> None:
+    raise AssertionError(message)

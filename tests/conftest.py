@@ -13,6 +13,7 @@ from tests.support.breakable import BreakableBroker, BreakablePostgres
 from tests.support.node import Node, find_node
 from tests.support.postgres import Postgres
 from tests.support.rabbitmq import Broker, VirtualHost
+from tests.support.services import Service
 from tests.support.stack import Stack
 from tests.support.stack_factory import STACKS, StackFactory
 
@@ -24,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("FAULT_FORM") != "long":
         os.environ.setdefault("FAULT_SEED", str(random.randrange(1_000_000)))  # one for all workers, which inherit it
     config.stash[BACKENDS] = Backends()
+    Service.forked = True  # each of hundreds of starts takes seconds to import otherwise
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

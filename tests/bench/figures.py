@@ -60,6 +60,11 @@ class Figure:
         return statistics.median(self.ratios) if self.ratios else None
 
 
+def figure_of(values: Mapping[str, Any]) -> Figure:
+    """A figure as `report` has kept it."""
+    return Figure(**{name: value for name, value in values.items() if name not in {"median", "ratio"}})
+
+
 def spread(values: Sequence[float]) -> str:
     """Median, with least and greatest of several."""
     if len(values) == 1:
@@ -76,12 +81,13 @@ def number(value: float) -> str:
 
 def table(figures: Sequence[Figure]) -> str:
     """Plain text for the terminal."""
-    rows = [["figure", "measured", "unit", "beside", "ratio", "target", ""]]
+    rows = [["row", "figure", "measured", "unit", "beside", "ratio", "target", ""]]
     for figure in figures:
         verdict = {True: "met", False: "MISSED", None: ""}[figure.met]
         beside = f"{figure.beside} {spread(figure.beside_values)}" if figure.beside_values else figure.beside
         ratio = spread(figure.ratios) if figure.ratios else ""
-        rows.append([figure.name, spread(figure.values), figure.unit, beside, ratio, figure.target, verdict])
+        row = str(figure.row or "")
+        rows.append([row, figure.name, spread(figure.values), figure.unit, beside, ratio, figure.target, verdict])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

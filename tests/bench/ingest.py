@@ -5,13 +5,16 @@
 Over AMQP the signals wait in the queue before ingest is let loose on them; over HTTP they come 500 at once, or one at a time over
 32 connections. The clock stops when the last one is committed and published with confirms. The figure is signals per second of
 ingest's CPU. The floor does the same one by one: each signal in a transaction of its own, published and confirmed before the
-next is looked at.
+next is looked at. Beside it stands an ingest that moves batches from queue to queue and does nothing else (`bare_ingest`): what
+the libraries leave of a core.
 """
 
 import argparse
 import asyncio
+import json
 import os
-import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,9 +24,10 @@ import aio_pika
 import asyncpg
 import httpx
 
+from tests.bench.bare_log import bare_log
 from tests.bench.figures import Figure, report
-from tests.bench.machine import cpu_seconds
-from tests.bench.system import SERVER_CORE, on_core, system
+from tests.bench.machine import cpu_seconds, servers_cpu_seconds
+from tests.bench.system import HERE, SERVER_CORE, on_core, system
 from tests.bench.workspace import workspace
 from tests.support.producers import premium, publish_fast, standard
 from tests.support.stack import PRODUCER, Stack
@@ -49,7 +53,7 @@ async def published(stack: Stack, head: int, within: float = 300) -> None:
             if time.monotonic() > deadline:
                 lines = [line for line in text.splitlines() if line.startswith("tiercast_log")]
                 raise SystemExit(f"ingest does not come to {head}: {lines}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)  # each look costs ingest some milliseconds
 
 
 async def over_amqp(stack: Stack, signals: list[dict[str, object]]) -> None:
@@ -86,13 +90,14 @@ async def measure(stack: Stack, way: str, count: int, head: int) -> dict[str, fl
     """One run; the log ends at `head` before it."""
     send, share = WAYS[way]
     signals = made(round(count * share))
-    used, began = cpu_seconds(stack.ingest.pid), time.monotonic()
+    used, servers, began = cpu_seconds(stack.ingest.pid), servers_cpu_seconds(), time.monotonic()
     await send(stack, signals)
     if way == "AMQP":
-        began = time.monotonic()
+        servers, began = servers_cpu_seconds(), time.monotonic()
     await published(stack, head + len(signals))
     used, elapsed = cpu_seconds(stack.ingest.pid) - used, time.monotonic() - began
-    return {"signals": len(signals), "per_core_s": len(signals) / used, "per_s": len(signals) / elapsed}
+    shares = {name: (now - servers[name]) / elapsed for name, now in servers_cpu_seconds().items()}
+    return {"signals": len(signals), "per_core_s": len(signals) / used, "per_s": len(signals) / elapsed, **shares}
 
 
 async def one_by_one(amqp_url: str, database: str, count: int) -> dict[str, float]:
@@ -113,20 +118,25 @@ async def one_by_one(amqp_url: str, database: str, count: int) -> dict[str, floa
             await rows.execute("DROP TABLE floor")
             await rows.close()
         else:
-            lite = sqlite3.connect(f"{database.removeprefix('sqlite+aiosqlite:///')}.floor", isolation_level=None)
-            lite.execute("PRAGMA journal_mode=WAL")
-            lite.execute("PRAGMA synchronous=FULL")
-            lite.execute("CREATE TABLE IF NOT EXISTS floor (seq INTEGER PRIMARY KEY, body BLOB)")
+            lite = bare_log(f"{database.removeprefix('sqlite+aiosqlite:///')}.floor")
             for _ in range(count):
-                lite.execute("INSERT INTO floor (body) VALUES (?)", (body,))
+                lite.execute("INSERT INTO log (body) VALUES (?)", (body,))
                 await exchange.publish(aio_pika.Message(body), "")
             lite.close()
     used, elapsed = time.process_time() - used, time.monotonic() - began
     return {"signals": count, "per_core_s": count / used, "per_s": count / elapsed}
 
 
+def in_bare_batches(amqp_url: str, database: str, count: int) -> dict[str, float]:
+    """What an ingest reaches that does nothing with a signal."""
+    command = [sys.executable, "-m", "tests.bench.bare_ingest", amqp_url, database, str(count)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=HERE.parents[1])
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
 async def run(options: argparse.Namespace, directory: Path, backends: Any) -> dict[str, Any]:
-    series: dict[str, Any] = {"runs": {}, "floors": {}, "batches": []}
+    series: dict[str, Any] = {"runs": {}, "floors": {}, "bare": {}, "batches": []}
     for database in ("postgresql", "sqlite"):
         with system(directory, backends, database=database) as stack:
             on_core(stack.ingest.pid, SERVER_CORE)
@@ -134,16 +144,19 @@ async def run(options: argparse.Namespace, directory: Path, backends: Any) -> di
             for _ in range(options.repetitions):
                 floor = await one_by_one(stack.amqp_url, stack.ingest_database, FLOOR_SIGNALS)
                 series["floors"].setdefault(database, []).append(floor)
+                bare = in_bare_batches(stack.amqp_url, stack.ingest_database, options.signals)
+                series["bare"].setdefault(database, []).append(bare)
                 for way in WAYS:
                     found = await measure(stack, way, options.signals, head)
                     head += int(found["signals"])
                     series["runs"].setdefault(f"{way}, {database}", []).append(found)
                     print(
-                        f"{way}, {database}: {found['per_core_s']:,.0f} per core-second, {found['per_s']:,.0f}/s",
+                        f"{way}, {database}: {found['per_core_s']:,.0f} per core-second, {found['per_s']:,.0f}/s; "
+                        f"of the other core the broker has {found['broker']:.0%}, the database {found['database']:.0%}",
                         flush=True,
                     )
     if options.batches:
-        for size in (1, 5, 20, 100, 500):
+        for size in (1, 10, 100, 500):
             with system(directory, backends, settings={"INGEST_MAX_BATCH": str(size)}) as stack:
                 on_core(stack.ingest.pid, SERVER_CORE)
                 found = await measure(stack, "AMQP", min(options.signals, 400 * size), 0)
@@ -155,14 +168,21 @@ def figures(series: dict[str, Any]) -> list[Figure]:
     """Each way on each database; the floor is its throughput, as one by one it mostly waits."""
     found = []
     for name, runs in series["runs"].items():
-        floors = [floor["per_s"] for floor in series["floors"][name.split(", ")[1]]]
+        database = name.split(", ")[1]
+        floors = [floor["per_s"] for floor in series["floors"][database]]
         figure = Figure(f"ingest, {name}, per core", "/s", [run["per_core_s"] for run in runs])
         through = Figure(f"ingest, {name}", "/s", [run["per_s"] for run in runs], None, "one by one", floors)
         if name.startswith("AMQP"):
             figure.row = through.row = 4
+            figure.beside = "bare batches"
+            figure.beside_values = [run["per_core_s"] for run in series["bare"][database]]
             figure.target, figure.met = "≥ 3,000/s", figure.median >= TARGET_PER_CORE
             through.target, through.met = "≥ 5 × one by one", (through.ratio or 0) >= TARGET_RATIO
         found += [figure, through]
+    for database, runs in series["bare"].items():
+        floors = [floor["per_s"] for floor in series["floors"][database]]
+        bare = [run["per_s"] for run in runs]
+        found.append(Figure(f"bare batches, AMQP, {database}", "/s", bare, None, "one by one", floors))
     return found
 
 

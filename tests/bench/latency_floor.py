@@ -10,12 +10,12 @@ import asyncio
 import json
 import os
 import socket
-import sqlite3
 import sys
 import time
 
 import aio_pika
 
+from tests.bench.bare_log import bare_log
 from tests.bench.load import percentiles_ms
 from tests.bench.system import SERVER_CORE
 
@@ -37,10 +37,7 @@ async def consume_and_send(amqp_url: str, receiver: socket.socket) -> None:
 
 async def publish(amqp_url: str, database: str, reader: socket.socket, rate: float, seconds: float) -> list[float]:
     """Commit and publish at a steady rate; returns seconds from before the commit to the read, one for each."""
-    rows = sqlite3.connect(database, isolation_level=None)
-    rows.execute("PRAGMA journal_mode=WAL")
-    rows.execute("PRAGMA synchronous=FULL")
-    rows.execute("CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, body BLOB)")
+    rows = bare_log(database)
     loop, latencies = asyncio.get_running_loop(), []
     assert await loop.sock_recv(reader, 5) == b"ready"
     async with await aio_pika.connect(amqp_url) as connection:

@@ -2,8 +2,11 @@
 
 import os
 import platform
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+import psutil
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -19,12 +22,38 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def servers_cpu_seconds() -> dict[str, float]:
+    """User and system time of the broker and the databases that this process has started."""
+    used = {"broker": 0.0, "database": 0.0}
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):  # a worker of PostgreSQL's that has just ended
+            for name, prefix in (("broker", "beam"), ("database", "postgres")):
+                if child.name().startswith(prefix):
+                    used[name] += cpu_seconds(child.pid)
+    return used
+
+
 def resident_kib(pid: int) -> int:
     """Resident memory of a process in KiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1])
     raise ProcessLookupError(pid)
+
+
+def _cpu_times() -> tuple[int, int]:
+    """Of all cores since the machine's start, in ticks: stolen by the host for others, and altogether."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return fields[7], sum(fields)
+
+
+_BEGAN = _cpu_times()
+
+
+def stolen_share() -> float:
+    """How much of its processors the host of this virtual machine has given to others since the benchmark began."""
+    stolen, total = (now - then for now, then in zip(_cpu_times(), _BEGAN, strict=True))
+    return stolen / total if total else 0.0
 
 
 def describe_machine() -> dict[str, object]:
@@ -38,4 +67,5 @@ def describe_machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "stolen": stolen_share(),
     }

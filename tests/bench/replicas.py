@@ -10,19 +10,12 @@ import argparse
 import time
 from contextlib import ExitStack
 
-import psutil
-
 from tests.bench.figures import Figure, report
-from tests.bench.machine import cpu_seconds
+from tests.bench.machine import cpu_seconds, servers_cpu_seconds
 from tests.bench.system import client_urls, load, result_of, submitting, system
 from tests.bench.workspace import workspace
 
 COUNTS = (1, 2, 3)
-
-
-def broker_pids() -> list[int]:
-    """Every RabbitMQ node that this process started."""
-    return [child.pid for child in psutil.Process().children(recursive=True) if child.name().startswith("beam")]
 
 
 def main() -> None:
@@ -41,10 +34,10 @@ def main() -> None:
                     client = load(urls, directory, options.seconds)
                     time.sleep(1)
                     pids = [gateway.pid for gateway in stack.gateways]
-                    used, broker = sum(map(cpu_seconds, pids)), sum(map(cpu_seconds, broker_pids()))
+                    used, broker = sum(map(cpu_seconds, pids)), servers_cpu_seconds()["broker"]
                     time.sleep(options.seconds)
                     used = sum(map(cpu_seconds, pids)) - used
-                    broker = sum(map(cpu_seconds, broker_pids())) - broker
+                    broker = servers_cpu_seconds()["broker"] - broker
                     found = result_of(client)
             deliveries = found["deliveries_per_s"] * options.seconds
             row = {

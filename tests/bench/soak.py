@@ -88,6 +88,8 @@ def main() -> None:
     print(
         f"{replaced:,} clients came and went; {sum(sample['closed'] for sample in samples)} of those that stay were closed"
     )
+    if any(sample["closed"] for sample in samples):
+        raise SystemExit("sockets of clients that stay were closed: nothing can be said of them")
     report(
         "soak", figures(first, last, samples), options=vars(options), series={"samples": samples, "replaced": replaced}
     )

@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -130,14 +131,19 @@ def result_of(client: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-@contextmanager
-def submitting(stack: Stack, rate: float, *, bulk: int = 1, symbols: int = 1) -> Iterator[None]:
+def submitting(stack: Stack, rate: float, *, bulk: int = 1, symbols: int = 1) -> AbstractContextManager[None]:
     """Submit premium signals over HTTP at a steady rate until the block ends, in a process of its own."""
+    return submitting_to(stack.ingest.url, stack.api_key, rate, bulk=bulk, symbols=symbols)
+
+
+@contextmanager
+def submitting_to(url: str, key: str, rate: float, *, bulk: int = 1, symbols: int = 1) -> Iterator[None]:
+    """As `submitting`, to whatever takes what ingest takes."""
     command = [
-        *(sys.executable, "-m", "tests.bench.submit", stack.ingest.url),
+        *(sys.executable, "-m", "tests.bench.submit", url),
         *("--rate", str(rate), "--bulk", str(bulk), "--symbols", str(symbols)),
     ]
-    environment = os.environ | {"API_KEY": stack.api_key}
+    environment = os.environ | {"API_KEY": key}
     process = subprocess.Popen(
         pinned(OTHERS_CORE, command), env=environment, stdout=subprocess.PIPE, text=True, cwd=HERE.parents[1]
     )
@@ -148,6 +154,29 @@ def submitting(stack: Stack, rate: float, *, bulk: int = 1, symbols: int = 1) ->
     finally:
         process.terminate()
         process.wait()
+
+
+class Publisher:
+    """Events that go straight to the broker; `last` is the log position of the last one, once they have ended."""
+
+    last = 0
+
+
+@contextmanager
+def publishing(stack: Stack, event: Path, after: int, rate: float) -> Iterator[Publisher]:
+    """Publish events like the one in a file at a steady rate until the block ends, in a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.events", stack.amqp_url, str(event), "--after", str(after)]
+    command += ["--rate", str(rate)]
+    process = subprocess.Popen(pinned(OTHERS_CORE, command), stdout=subprocess.PIPE, text=True, cwd=HERE.parents[1])
+    assert process.stdout is not None
+    if "publishing" not in process.stdout.readline():
+        raise SystemExit("no event could be published")
+    publisher = Publisher()
+    try:
+        yield publisher
+    finally:
+        process.terminate()
+        publisher.last = int(process.communicate()[0].split()[-1])
 
 
 @contextmanager
@@ -164,6 +193,36 @@ def floor_server(directory: Path, rate: float, padding: int) -> Iterator[tuple[i
     finally:
         server.kill()
         server.wait()
+
+
+@dataclass(frozen=True)
+class BareServices:
+    """Where they are."""
+
+    ingest_url: str
+    gateway_url: str
+    gateway_pid: int
+
+
+@contextmanager
+def bare_services(directory: Path, amqp_url: str, *, missed: int = 0) -> Iterator[BareServices]:
+    """Services that only carry a signal on, in the places of the real ones.
+
+    Every client has missed so many signals, and is sent them first.
+    """
+    ingest, gateway = free_port(), free_port()
+    command = [sys.executable, "-m", "tests.bench.bare_services"]
+    with ExitStack() as cleanup:
+        for core, arguments in (
+            (OTHERS_CORE, ["ingest", str(ingest), amqp_url, str(directory / "bare.db")]),
+            (SERVER_CORE, ["gateway", str(gateway), amqp_url, str(missed)]),
+        ):
+            process = subprocess.Popen(pinned(core, [*command, *arguments]), cwd=HERE.parents[1])
+            cleanup.callback(process.wait)
+            cleanup.callback(process.kill)
+        wait_for_port(ingest)
+        wait_for_port(gateway)
+        yield BareServices(f"http://{LOOPBACK}:{ingest}", f"ws://{LOOPBACK}:{gateway}/", process.pid)
 
 
 def wait_for_port(port: int, within: float = 20) -> None:

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aio_pika
-import httpx
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from jsonschema import Draft202012Validator
 
 from docs.asyncapi import generate
 from tests.support.backends import Backends
+from tests.support.http import async_http
 from tests.support.producers import premium, standard
 from tests.support.rabbitmq import Broker, VirtualHost
 from tests.support.stack import Stack
@@ -116,7 +116,7 @@ async def test_every_event_on_the_broker_is_one_of_the_documents(stack: Stack) -
     async with everything_published(stack) as messages, asyncio.timeout(20):
         await stack.publish_all([premium(), standard()])
         await stack.set_tier("told", "pro")
-        async with httpx.AsyncClient(base_url=stack.tiers.url, headers={"X-Admin-Key": stack.admin_key}) as http:
+        async with async_http(base_url=stack.tiers.url, headers={"X-Admin-Key": stack.admin_key}) as http:
             (await http.delete("/api/v1/users/told/sessions")).raise_for_status()
         while awaited:
             message = await messages.get()

@@ -7,11 +7,11 @@ event hides that event from `rate()`. What is allowed stands here, in one place.
 from collections.abc import Iterable, Iterator
 from itertools import product
 
-import httpx
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.http import http_get
 from tests.support.producers import premium, signed, standard
 from tests.support.services import Service
 from tests.support.stack import Stack
@@ -47,6 +47,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     },
     "gateway": {
         "check": {"draining", "consumer", "signal_feed", "tiers"},
+        "log": {"signals", "tiers"},
         "status": HTTP_STATUS,
         "flow": {flow.name.lower() for flow in Flow},
         "tier": TIERS,
@@ -99,7 +100,7 @@ def replicas(stack: Stack) -> dict[str, Service]:
 
 def allowed(replica: Service) -> dict[str, set[str]]:
     """The labels of a service: those above, and `route`, which takes the templates of its own OpenAPI document."""
-    paths = httpx.get(f"{replica.url}/openapi.json").raise_for_status().json()["paths"]
+    paths = http_get(f"{replica.url}/openapi.json").raise_for_status().json()["paths"]
     routes = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     return ALLOWED[replica.kind] | {"route": routes | {"other"}}
 
@@ -161,7 +162,7 @@ def test_a_label_of_users_would_be_found() -> None:
 
 def scraped(service: Service) -> list[Metric]:
     """What a running replica exports."""
-    return list(text_string_to_metric_families(httpx.get(service.metrics_url).raise_for_status().text))
+    return list(text_string_to_metric_families(http_get(service.metrics_url).raise_for_status().text))
 
 
 async def test_traffic_of_every_kind_makes_no_new_series(stack: Stack) -> None:

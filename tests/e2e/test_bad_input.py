@@ -5,11 +5,11 @@ import json
 from collections.abc import Mapping
 from uuid import uuid4
 
-import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from tests.support.http import async_http
 from tests.support.producers import premium, signed, standard
 from tests.support.stack import Stack
 
@@ -80,7 +80,7 @@ async def test_a_bad_body_is_refused_over_http_and_dead_lettered_over_amqp(
 
 
 async def test_a_wrong_or_missing_key_is_refused(stack: Stack) -> None:
-    async with httpx.AsyncClient(base_url=stack.ingest.url) as http:
+    async with async_http(base_url=stack.ingest.url) as http:
         for headers in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": stack.api_key + "x"}, {"X-API-Key": stack.admin_key}):
             answer = await http.post(SINGLE, json=standard(), headers=headers)
             assert answer.status_code == 401
@@ -136,7 +136,7 @@ async def test_a_message_without_the_brokers_word_for_its_user_is_dead_lettered(
 
 
 async def test_bad_requests_to_tiers_are_refused(stack: Stack) -> None:
-    async with httpx.AsyncClient(base_url=stack.tiers.url, headers={"X-Admin-Key": stack.admin_key}) as http:
+    async with async_http(base_url=stack.tiers.url, headers={"X-Admin-Key": stack.admin_key}) as http:
         unknown = await http.put("/api/v1/users/u/tier", json={"tier": "platinum", "reason": "r"})
         assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "tier")
         assert "starter" in unknown.json()["detail"]

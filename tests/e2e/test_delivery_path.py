@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aio_pika
-import httpx
 import psutil
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.support.http import async_http
 from tests.support.postgres import Postgres
 from tests.support.producers import standard
 from tests.support.stack import Stack
@@ -69,7 +69,7 @@ async def test_a_thousand_signals_reach_two_hundred_sockets_while_every_owner_of
         assert (await stack.publish(standard())).status_code == 201
         for client in clients:
             await client.signals_received(1)
-        async with httpx.AsyncClient(base_url=stack.ingest.url, headers={"X-Service-Key": stack.service_key}) as http:
+        async with async_http(base_url=stack.ingest.url, headers={"X-Service-Key": stack.service_key}) as http:
             page = (await http.get("/api/v1/log")).json()
         entry = page["entries"][0]  # standard: however long the freeze takes, no lapsed lease withholds it
         kept = ("feed", "symbol", "received_at", "committed_at")

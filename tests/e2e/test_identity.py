@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterator
 from uuid import uuid4
 
-import httpx
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from tests.support.backends import Backends
+from tests.support.http import async_http
 from tests.support.node import Node
 from tests.support.oidc_issuer import OidcIssuer
 from tests.support.producers import premium, standard
@@ -18,6 +20,9 @@ from tests.support.stack_factory import StackFactory
 
 NEW, OLD = "the-secret-of-the-application", "its-secret-before"
 CLIENT_ID = "our-application"
+PRIVATE_KEY = ECKey.generate_key("P-256")
+"""Of the second gateway, which signs with it, and takes what the secret of both has signed as well."""
+
 EXCHANGE, LATEST = "/api/v1/auth/token", "/api/v1/signals/latest"
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT, ID_TOKEN, ACCESS_TOKEN = (
@@ -45,18 +50,22 @@ def stack(
         "OIDC_JWKS_URL": provider.jwks_url,
     }
     with StackFactory(backends, request.node, tmp_path_factory.mktemp("identity")) as factory:
-        yield factory(gateways=2, settings=settings)
+        stack = factory(gateways=2, settings=settings, start=False)
+        pem = PRIVATE_KEY.as_pem(private=True).decode()
+        stack.gateways[1].environment["GATEWAY_JWT_PRIVATE_KEY"] = pem.replace("\n", "\\n")
+        stack.start()
+        yield stack
 
 
 def fresh(name: str) -> str:
     return f"{name}-{uuid4().hex[:8]}"
 
 
-async def sees_its_tier(stack: Stack, user: str, token: str) -> None:
+async def sees_its_tier(stack: Stack, user: str, token: str, *, gateway: int = 0) -> None:
     """A socket with this token in its address carries the signals of the user's tier, which their name begins with."""
     tier = user.partition("-")[0]
     await stack.set_tier(user, tier)
-    async with stack.client(user, token=token, token_in="query", origin=ORIGIN) as client:
+    async with stack.client(user, gateway=gateway, token=token, token_in="query", origin=ORIGIN) as client:
         if (await client.first("connected"))[
             "user_tier"
         ] != tier:  # the exchange has looked the user up before the change
@@ -129,6 +138,22 @@ async def test_an_application_exchanges_its_users_tokens_by_post(
             await sees_its_tier(stack, user, granted["access_token"])
 
 
+async def test_a_gateway_with_a_private_key_signs_with_it_and_others_know_the_key_or_refuse_the_token(
+    stack: Stack, node: Node
+) -> None:
+    user = fresh("pro")
+    (session,) = encoded(node, authjs(user, NEW))
+    async with stack.gateway_http(gateway=1) as http:
+        token = (await http.get(EXCHANGE, headers=cookie_header({AUTHJS: session}))).json()["token"]
+    signed = jwt.decode(token, ECKey.import_key(PRIVATE_KEY.as_dict(private=False)), algorithms=["ES256"])
+    assert (signed.header["kid"], signed.claims["sub"]) == (PRIVATE_KEY.thumbprint(), user)
+    await sees_its_tier(stack, user, token, gateway=1)
+    async with stack.client(user, token=token) as client:
+        assert await client.closed() == 4500, "the first gateway has not been given the key"
+    async with stack.client(user, gateway=1) as client:
+        await client.first("connected")
+
+
 async def test_the_session_cookie_serves_polling_and_the_event_stream_but_never_a_socket(
     stack: Stack, node: Node
 ) -> None:
@@ -177,13 +202,13 @@ async def test_every_way_to_present_a_token_opens_a_socket_and_a_newer_one_prolo
             await client.first("connected")
             if way == "subprotocol":
                 assert client.connection.subprotocol == "tiercast.v1"
-    now = int(time.time())
     async with stack.client(user, token="", token_in="nowhere") as client:
-        await client.send({"type": "auth", "token": stack.token(user, exp=now + 10)})
+        soon = int(time.time()) + 6
+        await client.send({"type": "auth", "token": stack.token(user, exp=soon)})
         await client.first("connected")
         assert (await client.first("error"))["code"] == "token_expiring"
         await client.send({"type": "auth", "token": stack.token(user)})
-        async with stack.client(user, token=stack.token(user, exp=now + 10)) as other:
+        async with stack.client(user, token=stack.token(user, exp=soon)) as other:
             assert await other.closed(within=30) == 4003
             assert other.of("error")[-1]["code"] == "token_expired"
         await client.settled()
@@ -204,7 +229,7 @@ async def test_revoked_sessions_end_everywhere_and_their_tokens_never_connect_ag
     async with stack.client(user, token=token) as one, stack.client(user, token=derived, gateway=1) as two:
         await one.first("connected")
         await two.first("connected")
-        async with httpx.AsyncClient(base_url=stack.tiers.url, headers={"X-Admin-Key": stack.admin_key}) as admin:
+        async with async_http(base_url=stack.tiers.url, headers={"X-Admin-Key": stack.admin_key}) as admin:
             (await admin.delete(f"/api/v1/users/{user}/sessions")).raise_for_status()
         assert [await one.closed(), await two.closed()] == [4500, 4500]
         assert [client.of("error")[-1]["code"] for client in (one, two)] == ["revoked_token"] * 2

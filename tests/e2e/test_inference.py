@@ -13,6 +13,7 @@ from difflib import unified_diff
 import httpx
 import pytest
 
+from tests.support.http import async_http
 from tests.support.producers import premium, standard
 from tests.support.stack import Stack
 from tests.support.stack_factory import StackFactory
@@ -60,7 +61,7 @@ async def everything_a_starter_sees(
     token = stack.token(USER, iat=1_700_000_000, exp=4_000_000_000)
     bearer = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx.AsyncClient(base_url=stack.gateway.url, timeout=20) as http,
+        async_http(base_url=stack.gateway.url, timeout=20) as http,
         stack.client(USER, token=token) as socket,
         http.stream("GET", "/api/v1/signals/stream", headers=bearer) as stream,
         stack.client("witness") as witness,

@@ -1,14 +1,27 @@
 """Limits per user over real replicas: connections, by the newest of all; and what killed replicas leave behind."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from tests.support.backends import Backends
 from tests.support.clients import SocketClient
 from tests.support.stack import Stack
 from tests.support.stack_factory import StackFactory
 
 HANDSHAKES, LIMIT = 200, 5
 EVICTED = 4502
+
+
+@pytest.fixture(scope="module")
+def stack(
+    request: pytest.FixtureRequest, backends: Backends, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Three replicas for all tests of this module, the last of which kills one."""
+    with StackFactory(backends, request.node, tmp_path_factory.mktemp("limits")) as factory:
+        yield factory(gateways=3)
 
 
 async def opened(client: SocketClient) -> SocketClient:
@@ -30,9 +43,8 @@ async def everyone_counts(stack: Stack, connections: int, *, gateways: tuple[int
 
 
 async def test_two_hundred_handshakes_at_once_over_three_replicas_leave_as_many_as_the_tier_has(
-    make_stack: StackFactory,
+    stack: Stack,
 ) -> None:
-    stack = make_stack(gateways=3)
     await stack.set_tier("greedy", "pro")
     async with stack.client("modest") as modest:
         await modest.first("connected")
@@ -57,37 +69,21 @@ async def test_two_hundred_handshakes_at_once_over_three_replicas_leave_as_many_
             await asyncio.gather(*(client.__aexit__(None, None, None) for client in clients))
 
 
-async def test_a_reconnect_at_the_limit_is_let_in_and_the_oldest_goes_wherever_it_is(make_stack: StackFactory) -> None:
-    stack = make_stack(gateways=2)
-    async with stack.client("roamer") as first, stack.client("roamer", gateway=1) as second:
-        await first.first("connected")
-        await second.first("connected")
-        await everyone_counts(stack, 2, gateways=(0, 1))
-        async with stack.client("roamer", gateway=1) as third:
-            await third.first("connected")
-            assert await first.closed() == EVICTED
-            await everyone_counts(stack, 2, gateways=(0, 1))
-            await second.settled()
-            await third.settled()
-
-
-async def test_a_killed_replica_counts_for_a_few_seconds_only(make_stack: StackFactory) -> None:
-    stack = make_stack(gateways=2)
-    lost = [await opened(stack.client("tenant", gateway=1)) for _ in range(2)]
-    await everyone_counts(stack, 2, gateways=(0, 1))
-    stack.gateways[1].kill()
-    async with stack.client("tenant") as first:
-        await first.first("connected")  # at the limit, but the lost ones are the oldest
-        await everyone_counts(stack, 1, gateways=(0,))
-        async with stack.client("tenant") as second:
+async def test_a_reconnect_at_the_limit_is_let_in_and_the_oldest_goes_wherever_it_is(stack: Stack) -> None:
+    async with stack.client("roamer") as first:
+        await first.first("connected")  # each is there before the next comes: so it is the oldest
+        async with stack.client("roamer", gateway=1) as second:
             await second.first("connected")
-            await first.settled()
-    for client in lost:
-        await client.__aexit__(None, None, None)
+            await everyone_counts(stack, 2, gateways=(0, 1))
+            async with stack.client("roamer", gateway=1) as third:
+                await third.first("connected")
+                assert await first.closed() == EVICTED
+                await everyone_counts(stack, 2, gateways=(0, 1))
+                await second.settled()
+                await third.settled()
 
 
-async def test_streams_and_sockets_count_together(make_stack: StackFactory) -> None:
-    stack = make_stack()
+async def test_streams_and_sockets_count_together(stack: Stack) -> None:
     async with (
         stack.gateway_http("mixed") as http,
         http.stream("GET", "/api/v1/signals/stream") as stream,
@@ -102,3 +98,22 @@ async def test_streams_and_sockets_count_together(make_stack: StackFactory) -> N
                 pass  # it ends: the stream was the oldest of three, and a starter has two
             assert (await cluster(stack, 0))["total_connections"] == 2
             await first.settled()
+
+
+async def test_after_a_replica_was_killed_devices_come_back_without_pushing_out_those_that_stayed(stack: Stack) -> None:
+    async with stack.client("tenant") as stayed:  # a starter has two
+        await stayed.first("connected")
+        lost = await opened(stack.client("tenant", gateway=2))
+        await everyone_counts(stack, 2, gateways=(0, 1, 2))
+        stack.gateways[2].kill()
+        await lost.closed()
+        async with stack.client("tenant", gateway=1) as back:
+            await back.first("connected")
+            await everyone_counts(stack, 2, gateways=(0, 1))  # the killed one is forgotten
+            await stayed.settled()
+            await back.settled()
+            async with stack.client("tenant", gateway=1) as third:
+                await third.first("connected")
+                assert await stayed.closed() == EVICTED
+                await back.settled()
+    await lost.__aexit__(None, None, None)

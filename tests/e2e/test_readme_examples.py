@@ -12,7 +12,8 @@ from tests.support.node import Node
 from tests.support.producers import premium
 from tests.support.stack import Stack
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
 NODE_PACKAGES = Path(__file__).parent / "node" / "node_modules"
 
 
@@ -78,3 +79,18 @@ def test_the_curl_producer(stack: Stack, tmp_path: Path) -> None:
         check=True,
     )
     assert "201 Created" in done.stdout
+
+
+async def test_the_signals_of_the_compose_files_demo(stack: Stack) -> None:
+    environment = {
+        "INGEST_API_KEYS": stack.ingest.environment["INGEST_API_KEYS"],
+        "INGEST_PORT": str(stack.ingest.port),
+    }
+    command = [sys.executable, str(ROOT / "deploy" / "compose" / "demo.py"), "20", "100"]
+    async with stack.client("watcher-of-demo") as client:
+        await client.first("connected")
+        done = await asyncio.to_thread(
+            subprocess.run, command, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.stdout == "20 signals accepted\n", done.stdout + done.stderr
+        await client.until(lambda _: client.signals)  # a starter sees those that are not premium

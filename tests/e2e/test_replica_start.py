@@ -1,7 +1,6 @@
 """A gateway replica that starts late has what the others have."""
 
-import httpx
-
+from tests.support.http import async_http
 from tests.support.producers import premium, standard
 from tests.support.stack_factory import StackFactory
 
@@ -35,7 +34,7 @@ async def test_a_replica_that_starts_behind_an_all_premium_stretch_still_has_the
 async def test_the_log_can_be_read_backwards(make_stack: StackFactory) -> None:
     stack = make_stack()
     await stack.publish_all([standard() if number % 3 == 0 else premium() for number in range(9)])
-    async with httpx.AsyncClient(base_url=stack.ingest.url, headers={"X-Service-Key": stack.service_key}) as http:
+    async with async_http(base_url=stack.ingest.url, headers={"X-Service-Key": stack.service_key}) as http:
         page = (await http.get("/api/v1/log", params={"before": 8, "limit": 2})).json()
         assert [entry["seq"] for entry in page["entries"]] == [6, 7]
         page = (await http.get("/api/v1/log", params={"before": 7, "limit": 5, "feed": "standard"})).json()

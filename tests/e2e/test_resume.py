@@ -99,7 +99,7 @@ async def test_a_deploy_sends_clients_away_with_their_cursor_and_loses_nothing(m
 
 
 async def test_while_a_replica_drains_it_lets_nobody_in_and_says_so(make_stack: StackFactory) -> None:
-    stack = make_stack(settings={"GATEWAY_DRAIN_SECONDS": "30"})
+    stack = make_stack(settings={"GATEWAY_DRAIN_SECONDS": "300"})
     clients = [stack.client(f"staying-{number}") for number in range(3)]
     for client in clients:
         await client.__aenter__()

@@ -14,6 +14,7 @@ from tests.faults.client import ResumingClient
 from tests.faults.history import ClientRecord, History, Outcome, Submitted, TierSetting
 from tests.faults.producers import AT_ONCE, AmqpTransport, HttpTransport, Producer, make_signal, until
 from tests.faults.results import RESULTS
+from tests.support.http import async_http
 from tests.support.services import Service
 from tests.support.stack import Stack
 
@@ -39,9 +40,7 @@ class Arena:
         self.clients: list[ResumingClient] = []
         self._runs: list[asyncio.Task[None]] = []
         self._ends = AsyncExitStack()
-        self._admin = httpx.AsyncClient(
-            headers={"X-Admin-Key": stack.admin_key}, limits=httpx.Limits(max_connections=AT_ONCE)
-        )
+        self._admin = async_http(headers={"X-Admin-Key": stack.admin_key}, limits=httpx.Limits(max_connections=AT_ONCE))
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.faults.history import ClientRecord, Fetched, Frame, Session
+from tests.support.http import async_http
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 2.0
 OPEN_TIMEOUT = 20.0
@@ -145,7 +146,7 @@ class ResumingClient:
         while True:
             url = f"{self._urls[self.gateway]}/api/v1/signals/latest"
             with suppress(httpx.HTTPError):
-                async with httpx.AsyncClient(headers={"Authorization": f"Bearer {self._token()}"}, timeout=5) as http:
+                async with async_http(headers={"Authorization": f"Bearer {self._token()}"}, timeout=5) as http:
                     answer = await http.get(url, params={"limit": HISTORY_LIMIT})
                 if answer.status_code == httpx.codes.OK:
                     self.record.fetched.append(Fetched(time.monotonic(), answer.content))

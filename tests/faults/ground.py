@@ -13,11 +13,14 @@ import httpx
 
 from tests.faults.nemesis import revived
 from tests.support.breakable import BreakableBroker, BreakablePostgres
+from tests.support.http import async_http
 from tests.support.lasting_thread import in_lasting_thread
 from tests.support.rabbitmq import VirtualHost
+from tests.support.services import Service
 from tests.support.stack import Stack
 
 INBOUND = "signals.inbound"
+RESTARTS = ("tiercast_ingest_inbound_restarts_total", "tiercast_gateway_consumer_restarts_total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Ground:
 
     async def manage(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Ask the management API; `{vhost}` in the path is this virtual host."""
-        async with httpx.AsyncClient(base_url=f"{self.broker.api_url}/", timeout=30) as http:
+        async with async_http(base_url=f"{self.broker.api_url}/", timeout=30) as http:
             return await http.request(method, path.format(vhost=quote(self.host.name, safe="")), **options)
 
     # -- the database ----------------------------------------------------------------------------
@@ -126,14 +129,29 @@ class Ground:
         await revived(self.stack.services)
 
 
-async def not_ready_within(url: str, within: float) -> tuple[float, dict[str, str]] | None:
-    """Ask `/readyz` until it says no; returns after how many seconds, and what is missing. None if it never did."""
+async def restarts(service: Service) -> float:
+    """How often a consumer of the service has ended and was replaced, since its start."""
+    async with async_http(timeout=30) as http:
+        text = (await http.get(service.metrics_url)).text
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(RESTARTS))
+
+
+async def shown_dead_within(service: Service, since: float, within: float) -> tuple[float, set[str]] | None:
+    """Ask `/readyz` until it says no, or until the service has counted a replacement more than `since`.
+
+    On a busy machine the second may be all there is to see: half a second may lie between two answers.
+
+    Returns:
+        After how many seconds, and what was missing (`{"consumer"}` for a replacement); None if neither ever showed.
+    """
     loop = asyncio.get_running_loop()
     began = loop.time()
-    async with httpx.AsyncClient(base_url=url, timeout=within) as http:
+    async with async_http(base_url=service.url, timeout=within) as http:
         while loop.time() - began < within:
             answer = await http.get("/readyz")
             if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-                return loop.time() - began, answer.json()["missing"]
+                return loop.time() - began, set(answer.json()["missing"])
+            if await restarts(service) > since:
+                return loop.time() - began, {"consumer"}
             await asyncio.sleep(0.02)
     return None

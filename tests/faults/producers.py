@@ -16,6 +16,7 @@ from aio_pika.abc import AbstractExchange
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
 
 from tests.faults.history import CANARY, History, Outcome, Submitted
+from tests.support.http import async_http
 from tests.support.producers import INBOUND
 from tests.support.producers import submission as valid_submission
 from tests.support.stack import PRODUCER
@@ -58,7 +59,7 @@ class HttpTransport:
     """`POST …/sync/signal`, on connections that are kept."""
 
     def __init__(self, url: str, api_key: str, *, timeout: float = TIMEOUT) -> None:
-        self._http = httpx.AsyncClient(
+        self._http = async_http(
             base_url=url, headers={"X-API-Key": api_key}, timeout=timeout, limits=httpx.Limits(max_connections=AT_ONCE)
         )
         self._room = asyncio.Semaphore(AT_ONCE)

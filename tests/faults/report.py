@@ -33,7 +33,7 @@ byte, and asks the services nothing (`tests/faults/`). A submission that was nev
 def main() -> None:
     """Write the document."""
     results = sorted(saved("long"), key=lambda result: (result.row, result.line, result.seed))
-    parts = [HEAD, *_summary(results)]
+    parts = [HEAD, *_grounds(results), *_summary(results)]
     for number, row in ROWS.items():
         parts += [f"\n## {number}. {row.promise[0].upper()}{row.promise[1:]}\n", f"Fault: {row.fault}.\n"]
         parts += list(_suite(number) if number in SUITES else _trials([each for each in results if each.row == number]))
@@ -41,6 +41,14 @@ def main() -> None:
     parts += mutants()
     TARGET.write_text("\n".join(parts).rstrip() + "\n")
     print(f"written: {TARGET.relative_to(ROOT)}")
+
+
+def _grounds(results: list[Result]) -> Iterator[str]:
+    """On what the trials ran, said once: a trial names only its commit and day."""
+    grounds = dict.fromkeys(", ".join(f"{name} {number}" for name, number in each.versions.items()) for each in results)
+    for ground in grounds:
+        yield f"- On {ground}."
+    yield ""
 
 
 def _summary(results: list[Result]) -> Iterator[str]:
@@ -105,9 +113,8 @@ def _line(line: str, trials: list[Result]) -> Iterator[str]:
         yield f"- {_timing(name, samples)}{''.join(_against(target, samples) for target in targets)}"
     for note in sorted({note for trial in trials for note in trial.notes}):
         yield f"- Note: {note}"
-    versions = ", ".join(f"{name} {number}" for name, number in last.versions.items())
     commits = ", ".join(f"`{each}`" for each in dict.fromkeys(trial.commit for trial in trials))
-    yield f"- {last.finished[:10]}, commit {commits}, {versions}\n"
+    yield f"- {last.finished[:10]}, commit {commits}\n"
 
 
 def _against(target: float, samples: list[float]) -> str:
@@ -116,15 +123,21 @@ def _against(target: float, samples: list[float]) -> str:
 
 
 def _counts(trials: list[Result]) -> list[str]:
-    """Each figure that must be zero, over all trials, with its bound."""
-    names = list(dict.fromkeys(name for trial in trials for name in trial.counts))
-    texts = []
-    for name in names:
+    """The figures that must be zero, over all trials, each with its bound; those of the same trials stand together."""
+    together: dict[tuple[int, int, str], list[str]] = {}
+    for name in dict.fromkeys(name for trial in trials for name in trial.counts):
         counts = [trial.counts[name] for trial in trials if name in trial.counts]
         count, of = sum(each.count for each in counts), sum(each.of for each in counts)
-        bound = f", rate < {CONFIDENCE / of:.1g}" if of and not count else ""
-        texts.append(f"{name} **{count}** of {of:,} {counts[0].unit}{bound}")
-    return texts
+        together.setdefault((count, of, counts[0].unit), []).append(name)
+    return [
+        f"{', '.join(names)}: **{count}** of {of:,} {unit}{_bound(count, of)}"
+        for (count, of, unit), names in together.items()
+        if of or count
+    ]
+
+
+def _bound(count: int, of: int) -> str:
+    return "" if count else f" (rate < {CONFIDENCE / of:.1g})"
 
 
 def _tallies(trials: list[Result]) -> str:

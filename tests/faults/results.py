@@ -94,11 +94,12 @@ def code_digest(*tests: Path) -> str:
 
 
 def commit() -> str:
-    """The commit checked out, with a `+` when files differ from it."""
+    """The commit checked out, with a `+` when files differ from it, other than the documents that are written here."""
     try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
+        return _git("describe", "--always") + "+" * bool(_git("status", "--porcelain", "-uno", "--", ".", ":!docs"))
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return told.stdout.strip()
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

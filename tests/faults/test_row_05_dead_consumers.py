@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -9,10 +11,12 @@ import pytest
 
 from tests.faults.arena import PATIENCE, TIERS, Arena
 from tests.faults.client import ResumingClient
-from tests.faults.ground import INBOUND, Ground, not_ready_within
+from tests.faults.ground import INBOUND, Ground, restarts, shown_dead_within
 from tests.faults.nemesis import all_ready, revived
 from tests.faults.producers import Flow, steady, until
 from tests.faults.trial import Trial
+from tests.support.http import async_http
+from tests.support.services import Service
 from tests.support.tcp_proxy import TcpProxy
 
 RATE = 20.0
@@ -20,14 +24,16 @@ DETECTED_WITHIN = 60.0  # seconds until a trial fails
 PROMISED = 3.0  # seconds; on a quiet machine
 
 
-async def watched(trial: Trial, arena: Arena, flow: Flow, url: str) -> None:
-    """Wait until the service at `url` says that it is not ready, and then that it is; note how long each took."""
-    noticed = await not_ready_within(url, DETECTED_WITHIN)
-    assert noticed is not None, "the death was never shown in /readyz"
+@asynccontextmanager
+async def watched(trial: Trial, flow: Flow, service: Service) -> AsyncIterator[None]:
+    """What the block breaks is shown by the service, and then it is ready again; note how long each took."""
+    before = await restarts(service)
+    yield
+    noticed = await shown_dead_within(service, before, DETECTED_WITHIN)
+    assert noticed is not None, "the death was never shown"
     seconds, missing = noticed
-    assert {"consumer", "inbound"} & set(missing), missing
+    assert {"consumer", "inbound"} & missing, missing
     trial.timing("detected s", seconds, target=PROMISED)
-    service = next(service for service in arena.stack.services if service.url == url)
     began = asyncio.get_running_loop().time()
     await service.ready(PATIENCE)
     trial.timing("consuming again s", asyncio.get_running_loop().time() - began)
@@ -44,8 +50,8 @@ async def test_a_deleted_queue_of_a_gateway_is_noticed_and_replaced(trial: Trial
         (queue,) = [
             name for name in await ground.queues() if name.startswith(f"gateway.{socket.gethostname()}-{gateway.port}.")
         ]
-        await ground.ctl("delete_queue", queue, "--vhost", ground.host.name)
-        await watched(trial, arena, flow, gateway.url)
+        async with watched(trial, flow, gateway):
+            await ground.ctl("delete_queue", queue, "--vhost", ground.host.name)
     await arena.converged()
     trial.judge(arena.findings())
 
@@ -55,8 +61,8 @@ async def test_a_deleted_inbound_queue_is_noticed_and_declared_anew(trial: Trial
     await arena.add_clients("pro", 2)
     async with steady([arena.http_producer()], arena.rng, rate=RATE) as flow:
         await flow.seconds(1)
-        (await ground.manage("DELETE", f"queues/{{vhost}}/{INBOUND}")).raise_for_status()
-        await watched(trial, arena, flow, arena.stack.ingest.url)
+        async with watched(trial, flow, arena.stack.ingest):
+            (await ground.manage("DELETE", f"queues/{{vhost}}/{INBOUND}")).raise_for_status()
     async with steady([arena.amqp_producer()], arena.rng, rate=RATE) as flow:
         await flow.seconds(1)
     await arena.converged()
@@ -97,8 +103,8 @@ async def test_an_exclusive_queue_that_a_half_open_connection_holds_is_left_behi
             async with steady([arena.http_producer()], arena.rng, rate=RATE) as flow:
                 await flow.seconds(1)
                 before = set(await ground.queues())
-                proxy.swallow_open()
-                await watched(trial, arena, flow, gateway.url)
+                async with watched(trial, flow, gateway):
+                    proxy.swallow_open()
                 held = before & set(await ground.queues())
                 trial.tally(**{"old queues still held when the new one was consumed": len(held - {INBOUND})})
             await arena.converged()
@@ -122,7 +128,7 @@ async def test_while_ingest_is_away_replicas_stay_ready_and_clients_are_told(
     await until(lambda: all(map(stale, arena.clients)), PATIENCE, "clients told stale")
     trial.timing("told stale s", asyncio.get_running_loop().time() - began)
     for gateway in arena.stack.gateways:
-        async with httpx.AsyncClient() as http:
+        async with async_http() as http:
             answer = await http.get(f"{gateway.url}/readyz")
         assert answer.status_code == httpx.codes.OK, answer.text
     await revived([arena.stack.ingest])

@@ -18,6 +18,7 @@ from tests.faults.history import Frame
 from tests.faults.nemesis import revived
 from tests.faults.producers import steady, until
 from tests.faults.trial import Trial
+from tests.support.http import async_http
 from tests.support.stack import Stack
 from tests.support.stack_factory import StackFactory
 from tiercast_gateway.cursor import CursorCodec
@@ -202,6 +203,6 @@ def _resynced(client: ResumingClient) -> bool:
 
 
 async def _log_end(stack: Stack) -> tuple[str, int]:
-    async with httpx.AsyncClient(base_url=stack.ingest.url, headers={"X-Service-Key": stack.service_key}) as http:
+    async with async_http(base_url=stack.ingest.url, headers={"X-Service-Key": stack.service_key}) as http:
         page = (await http.get("/api/v1/log", params={"limit": 1})).json()
     return page["epoch"], page["head"]

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from tests.mutants.mutants import MUTANTS, ROOT, Mutant
+from tests.mutants.mutant import ROOT, Mutant
+from tests.mutants.mutants import MUTANTS
 
 DATA = ROOT / ".data" / "mutants"
 COPY = DATA / "tree"
@@ -72,13 +74,17 @@ def check_imports(environment: dict[str, str]) -> None:
 
 def killed_by(mutant: Mutant, environment: dict[str, str]) -> str | None:
     """The first test that fails without the safeguard; None if none does."""
-    file = COPY / mutant.file
-    text = file.read_text()
-    file.write_text(mutant.applied_to(text))
+    texts = {file: (COPY / file).read_text() for file in mutant.files}
+    write(mutant.applied_to(texts))
     try:
         return next((killer for test in mutant.tests if (killer := run(test, environment)) is not None), None)
     finally:
-        file.write_text(text)
+        write(texts)
+
+
+def write(texts: Mapping[str, str]) -> None:
+    for file, text in texts.items():
+        (COPY / file).write_text(text)
 
 
 def run(test: str, environment: dict[str, str]) -> str | None:

@@ -1,35 +1,8 @@
 """Safeguards, each with the change that removes it and the tests that must notice: it shows that the tests can see."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
-ROOT = Path(__file__).parents[2]
-GATEWAY = "services/gateway/tiercast_gateway/"
-INGEST = "services/ingest/tiercast_ingest/"
-SHARED = "shared/tiercast_shared/"
-UNIT = "tests/unit/gateway/"
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """`old`, which occurs exactly once in `file`, becomes `new`; one of `tests`, the fastest first, must fail."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-
-    def applied_to(self, text: str) -> str:
-        """The text without the safeguard.
-
-        Raises:
-            ValueError: the place is not there any more, or not the only one.
-        """
-        if text.count(self.old) != 1:
-            raise ValueError(f"{self.name}: {self.old!r} occurs {text.count(self.old)} times in {self.file}")
-        return text.replace(self.old, self.new)
-
+from tests.mutants.billing import BILLING
+from tests.mutants.mutant import GATEWAY, INGEST, SHARED, UNIT, Mutant
+from tests.mutants.security import SECURITY
 
 MUTANTS = (
     Mutant(
@@ -251,4 +224,6 @@ MUTANTS = (
         "floor = max(0, end.head - self._capacity)",
         (UNIT + "test_refill.py",),
     ),
+    *SECURITY,
+    *BILLING,
 )

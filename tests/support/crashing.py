@@ -1,4 +1,4 @@
-"""Ingest as a process that ends like a crash at a chosen edge of a commit: `python -m tests.support.crashing EDGE PASSAGES`.
+"""Ingest as a process that ends like a crash at a chosen edge of a commit; its arguments are EDGE and PASSAGES.
 
 It is built by its own composition root, with one collaborator wrapped; its settings come from the environment, as always.
 """
@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import NoReturn
 
 from tests.support.services import Service
@@ -18,14 +17,12 @@ from tiercast_ingest.command_line import run
 from tiercast_ingest.domain.settlement import Stored, Submission
 from tiercast_ingest.settings import IngestSettings
 from tiercast_ingest.writer import SignalWriter
-from tiercast_local.child import Child
 from tiercast_shared.eventlog.beacon import BEACON
 from tiercast_shared.eventlog.publisher import EventOutlet
 from tiercast_shared.messaging.broker import OutgoingEvent, Outlet
 from tiercast_shared.observability import configure_logging
 from tiercast_shared.settings import load_settings
 
-ROOT = Path(__file__).resolve().parents[2]
 CRASHED = 42
 """Exit status of a process that reached its edge."""
 
@@ -49,9 +46,7 @@ class CrashingIngest(Service):
 
     def spawn_crashing(self, edge: Edge, passages: int) -> None:
         """Start the process; it exits with `CRASHED` at the `passages`-th time that it reaches `edge`."""
-        command = [sys.executable, "-m", "tests.support.crashing", edge, str(passages)]
-        environment = self._environment() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'deploy' / 'local'}"}
-        self._child = Child(command, env=environment, log=self.log)
+        self._child = self._run([edge, str(passages)], self.log, module="tests.support.crashing")
 
 
 class Passages:
@@ -130,7 +125,3 @@ def main() -> None:
         run(serve(settings, make_writer=WriterThatDies))
     else:
         run(serve(settings, open_outlet=outlet_that_dies(edge, passages)))
-
-
-if __name__ == "__main__":
-    main()

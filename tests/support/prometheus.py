@@ -1,7 +1,6 @@
 """Prometheus itself, scraping a stack: the judge of what dashboards and alerts ask."""
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any, TypeVar
 import httpx
 import yaml
 
+from tests.support.http import http_get
+from tests.support.programs import find_program
 from tests.support.services import Service
-from tiercast_local import debian
 from tiercast_local.child import Child
 from tiercast_local.ports import LOOPBACK, free_port
 
@@ -28,9 +28,7 @@ def program(name: str) -> str:
     Raises:
         AssertionError: it is missing, and what to install is said.
     """
-    if shutil.which(name) is None and debian.can_install():
-        debian.install("prometheus")
-    found = shutil.which(name)
+    found = find_program(name, "prometheus")
     assert found is not None, f"{name} is missing: install Prometheus (Debian: apt-get install prometheus)"
     return found
 
@@ -100,7 +98,7 @@ class Prometheus:
             time.sleep(0.2)
 
     def _get(self, path: str, **parameters: str) -> Any:
-        response = httpx.get(f"{self.url}{path}", params=parameters, timeout=10)
+        response = http_get(f"{self.url}{path}", params=parameters, timeout=10)
         answer = response.json() if "json" in response.headers.get("content-type", "") else {}
         assert answer.get("status") == "success", f"{parameters}: {response.status_code} {response.text}"
         return answer["data"]

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from tests.support.http import http_get, sync_http
 from tiercast_local import amqp
 from tiercast_local.errors import Missing
 
@@ -46,8 +47,8 @@ class Broker:
     """A running RabbitMQ: `url` of its default virtual host, and its management API."""
 
     def __init__(self, origin: str, url: str, api_url: str, close: Callable[[], None]) -> None:
-        self.url = url
-        self._api = httpx.Client(base_url=api_url, timeout=30)
+        self.url, self.api_url = url, api_url
+        self._api = sync_http(base_url=api_url, timeout=30)
         self._close = close
         self.description = f"{origin} {amqp.version(url)}"
 
@@ -72,7 +73,7 @@ def management_api(amqp_url: str, told: str | None) -> str:
     login = f"{parts.username or 'guest'}:{parts.password or 'guest'}"
     url = (told or f"http://{login}@{parts.hostname}:15672/api").rstrip("/") + "/"
     try:
-        httpx.get(f"{url}whoami", timeout=5).raise_for_status()
+        http_get(f"{url}whoami", timeout=5).raise_for_status()
     except httpx.HTTPError as error:
         raise Missing(
             "the broker of TEST_AMQP_URL must have the management plugin, for each test makes a virtual host;"

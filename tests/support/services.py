@@ -5,18 +5,22 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
 
+from tests.support.http import http_get
 from tests.support.ports import lasting_port
+from tests.support.prefork import ForkedChild, nursery
 from tiercast_local.child import Child
 from tiercast_local.ports import LOOPBACK
 
 SCRIPTS = Path(sys.executable).parent
 READY_WITHIN = 60.0  # seconds; a start takes two to four
+COMMAND_WITHIN = 60.0
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")  # nothing else of our environment reaches a service
 
 
@@ -31,9 +35,14 @@ class Service:
     between `kill` and `spawn` to start the replica differently.
     """
 
+    forked = False
+    """Whether its processes are forked from one that has imported the service, instead of running the script; tests are."""
+
     def __init__(self, kind: str, environment: Mapping[str, str], log: Path) -> None:
         self.kind = kind
         self.log = log
+        self.scripts = SCRIPTS
+        """Where its console script is: another version's, in a test of upgrades."""
         self.port = lasting_port()
         self.metrics_port = lasting_port()
         prefix = kind.upper()
@@ -62,23 +71,21 @@ class Service:
 
     def command(self, *arguments: str) -> str:
         """Run another command of the service to its end (`migrate`) and return what it printed."""
-        done = subprocess.run(
-            [self._script(), *arguments],
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode:
-            raise ServiceFailed(
-                f"{self.kind} {' '.join(arguments)} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
-            )
-        return done.stdout
+        with tempfile.TemporaryDirectory() as directory:
+            child = self._run(arguments, Path(directory) / "output")
+            try:
+                status = child.process.wait(COMMAND_WITHIN)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                raise
+            output = child.log.read_text(errors="replace")
+        if status:
+            raise ServiceFailed(f"{self.kind} {' '.join(arguments)} exited with {status}:\n{output}")
+        return output
 
     def spawn(self) -> None:
         """Start the process and return at once. Call it from the main thread, whose end the process shares."""
-        self._child = Child([self._script(), "serve"], env=self._environment(), log=self.log)
+        self._child = self._run(["serve"], self.log)
 
     def wait_ready(self, within: float = READY_WITHIN) -> None:
         """Block until `/readyz` answers 200; raises `ServiceFailed` when it dies or takes too long."""
@@ -88,7 +95,7 @@ class Service:
             if not self.alive():
                 raise ServiceFailed(f"{self.kind} exited with {self._exit_code()}\n{self.tail()}")
             try:
-                response = httpx.get(f"{self.url}/readyz", timeout=2)
+                response = http_get(f"{self.url}/readyz", timeout=2)
             except httpx.HTTPError:
                 time.sleep(0.05)
                 continue
@@ -152,8 +159,12 @@ class Service:
     def _exit_code(self) -> int | None:
         return self._child.process.poll() if self._child else None
 
-    def _script(self) -> str:
-        return str(SCRIPTS / f"tiercast-{self.kind}")
-
-    def _environment(self) -> dict[str, str]:
-        return {name: os.environ[name] for name in INHERITED if name in os.environ} | self.environment
+    def _run(self, arguments: Sequence[str], log: Path, *, module: str = "") -> Child:
+        """The script with these arguments, or `main` of another module, which is always forked."""
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        environment = inherited | self.environment
+        command = [str(self.scripts / f"tiercast-{self.kind}"), *arguments]
+        if module or (self.forked and self.scripts == SCRIPTS):
+            nest = nursery(module or f"tiercast_{self.kind}.main", inherited)
+            return ForkedChild(nest.fork(command, environment, log), log)
+        return Child(command, env=environment, log=log)

@@ -16,6 +16,7 @@ from joserfc.jwk import OctKey
 
 from tests.support.clients import SocketClient
 from tests.support.dead_letters import take_dead_letter
+from tests.support.http import async_http
 from tests.support.producers import AmqpProducer, publish_fast
 from tests.support.services import Service
 
@@ -106,7 +107,7 @@ class Stack:
 
     async def set_tier(self, user: str, tier: str, reason: str = "test") -> httpx.Response:
         """Set a user's tier through the tiers API."""
-        async with httpx.AsyncClient(base_url=self.tiers.url, timeout=10) as http:
+        async with async_http(base_url=self.tiers.url, timeout=10) as http:
             response = await http.put(
                 f"/api/v1/users/{user}/tier",
                 json={"tier": tier, "reason": reason},
@@ -116,7 +117,7 @@ class Stack:
 
     def producer_http(self, timeout: float = 30) -> httpx.AsyncClient:
         """Return an HTTP client of ingest with the producer's key; an async context manager."""
-        return httpx.AsyncClient(base_url=self.ingest.url, headers={"X-API-Key": self.api_key}, timeout=timeout)
+        return async_http(base_url=self.ingest.url, headers={"X-API-Key": self.api_key}, timeout=timeout)
 
     async def publish(self, submission: Mapping[str, object]) -> httpx.Response:
         """Submit one signal over HTTP and return ingest's answer, whatever it is."""
@@ -151,4 +152,4 @@ class Stack:
     def gateway_http(self, user: str | None = None, *, gateway: int = 0) -> httpx.AsyncClient:
         """Return an HTTP client of a gateway, with a user's token if one is named; an async context manager."""
         headers = {"Authorization": f"Bearer {self.token(user)}"} if user else {}
-        return httpx.AsyncClient(base_url=self.gateways[gateway].url, headers=headers, timeout=10)
+        return async_http(base_url=self.gateways[gateway].url, headers=headers, timeout=10)

@@ -17,14 +17,22 @@ def signature(body: str, secret: str = SECRET, timestamp: int | None = None) -> 
     return str(WebhookSignature.generate_signature_header(body, secret, timestamp))
 
 
-def event(kind: str, about: Mapping[str, Any], *, created: int, event_id: str | None = None) -> Json:
-    """An event of type `kind` about an object."""
+def event(
+    kind: str,
+    about: Mapping[str, Any],
+    *,
+    created: int,
+    event_id: str | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> Json:
+    """An event of type `kind` about an object; `before` is what it says to have replaced."""
+    replaced = {"previous_attributes": {**before}} if before else {}
     return {
         "id": event_id or f"evt_{kind.replace('.', '_')}_{created}",
         "object": "event",
         "api_version": "2025-09-30.clover",
         "created": created,
-        "data": {"object": {**about}},
+        "data": {"object": {**about}, **replaced},
         "livemode": False,
         "pending_webhooks": 1,
         "request": {"id": None, "idempotency_key": None},

@@ -1,13 +1,14 @@
-"""The code of an earlier commit, in a git worktree, run by this environment's Python and libraries."""
+"""An earlier commit, in a git worktree, installed with the libraries of its own lock."""
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("shared", "services/ingest", "services/tiers", "services/gateway")
+DISTRIBUTIONS = ("shared", "services/ingest", "services/tiers", "services/gateway")
 
 
 def git(*arguments: str) -> str | None:
@@ -25,10 +26,22 @@ def previous_commit() -> str | None:
 
 
 @contextmanager
-def worktree(commit: str, directory: Path) -> Iterator[str]:
-    """Check the commit out; yields the PYTHONPATH on which its packages come before the installed ones."""
-    assert git("worktree", "add", "--detach", str(directory), commit) is not None
+def installed(commit: str, directory: Path) -> Iterator[Path]:
+    """Check the commit out below `directory` and install it there; yields the directory of its console scripts."""
+    tree, environment = directory / "tree", directory / "environment"
+    assert git("worktree", "add", "--detach", str(tree), commit) is not None
     try:
-        yield os.pathsep.join(str(directory / part) for part in PARTS)
+        python = environment / "bin" / "python"
+        _uv("venv", "--python", sys.executable, str(environment))
+        _uv("pip", "sync", "--python", str(python), "--require-hashes", str(tree / "requirements" / "dev.lock"))
+        editable = [part for name in DISTRIBUTIONS for part in ("-e", str(tree / name))]
+        _uv("pip", "install", "--python", str(python), "--no-deps", "--no-build-isolation", *editable)
+        yield python.parent
     finally:
-        git("worktree", "remove", "--force", str(directory))
+        git("worktree", "remove", "--force", str(tree))
+
+
+def _uv(*arguments: str) -> None:
+    command = [str(Path(sys.executable).parent / "uv"), "--quiet", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(arguments[:2])} of the previous version: {done.stderr}"

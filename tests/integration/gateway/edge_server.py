@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from tests.unit.gateway.doubles import AUDIENCE, EPOCH, ISSUER, SECRET, Log, LogClient, signal_data
 from tiercast_gateway.auth import TokenVerifier
@@ -24,7 +24,6 @@ from tiercast_gateway.edge import Edge
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
 from tiercast_gateway.feed import SignalFeed
 from tiercast_gateway.handshake_limits import HandshakeLimits
-from tiercast_gateway.http_protocol import HeadTimeoutProtocol
 from tiercast_gateway.hub import Hub
 from tiercast_gateway.missed import MissedSignals
 from tiercast_gateway.presence import Presence
@@ -34,6 +33,7 @@ from tiercast_gateway.signatures import OwnKeys
 from tiercast_gateway.stats import stats_router
 from tiercast_gateway.tier_cache import TierCache
 from tiercast_shared.contracts.tiers import Tier, TierLookup, TierState
+from tiercast_shared.http_protocol import RequestDeadlines
 from tiercast_shared.serving import server_config
 
 LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -44,10 +44,14 @@ ORIGIN = "https://app.test"
 Result = TypeVar("Result")
 
 
-class QuickHead(HeadTimeoutProtocol):
+class QuickHead(RequestDeadlines):
     """The production class, less patient."""
 
     head_seconds = 0.4
+
+
+async def _echo(request: Request) -> Response:
+    return Response(await request.body())
 
 
 class EdgeServer:
@@ -57,7 +61,7 @@ class EdgeServer:
         self,
         loop: str = "uvloop",
         *,
-        http: type[HeadTimeoutProtocol] = HeadTimeoutProtocol,
+        http: type[RequestDeadlines] = RequestDeadlines,
         refusal: Callable[[], str | None] = lambda: None,
         capacity: int = 10_000,
         close_seconds: float = 5.0,
@@ -154,6 +158,7 @@ class EdgeServer:
         self._loop = asyncio.get_running_loop()
         app = FastAPI()
         app.include_router(stats_router(self.presence))
+        app.add_route("/echo", _echo, methods=["POST"])
         config = server_config(
             app, host="127.0.0.1", port=self.port, ws=self.edge.protocol, http=self._http, timeout_graceful_shutdown=1
         )

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+import aio_pika
 import httpx
 import pytest
 
 from tests.integration.gateway.upstreams import KEY, Upstreams, upstreams
 from tests.support.breakable import BreakableBroker
+from tests.support.tcp_proxy import TcpProxy
 from tests.unit.gateway.doubles import until
 from tiercast_gateway.clients import IngestClient, TiersClient
 from tiercast_gateway.consumers import EventConsumer
@@ -301,6 +304,26 @@ async def test_a_queue_deleted_under_its_consumer_is_noticed_and_replaced_by_ano
     assert breakable.restarts in (["returned"], ["broker"]), "replaced once, whichever sign of it came first"
 
 
+async def test_a_binding_that_went_with_its_exchange_is_made_again_on_the_same_queue(
+    breakable: Follower, breakable_broker: BreakableBroker
+) -> None:
+    """Nothing else shows it: the connection is well, and probes go through another exchange."""
+    before = await queues(breakable_broker)
+    async with await aio_pika.connect(breakable.upstream.amqp_url) as connection:
+        channel = await connection.channel()
+        await channel.exchange_delete("signals.events")
+
+    async with asyncio.timeout(20):
+        while "signals.events" not in await asyncio.to_thread(
+            breakable_broker.ctl, "list_bindings", "--silent", "source_name"
+        ):
+            pass  # each look takes half a second
+    await breakable.upstream.publish(*breakable.upstream.add(3))
+    await until(lambda: breakable.applied == [1, 2, 3])
+
+    assert (breakable.restarts, await queues(breakable_broker)) == ([], before)
+
+
 async def test_a_cut_connection_is_noticed_and_nothing_is_missing_afterwards(
     breakable: Follower, breakable_broker: BreakableBroker
 ) -> None:
@@ -317,6 +340,21 @@ async def test_a_cut_connection_is_noticed_and_nothing_is_missing_afterwards(
     await breakable.upstream.publish(*breakable.upstream.add(3))
     await until(lambda: breakable.whole)
     assert breakable.applied == list(range(1, 10))
+
+
+async def test_a_half_open_connection_is_shown_before_it_is_closed(breakable_broker: BreakableBroker) -> None:
+    """Closing waits for an answer that cannot come: whoever asks for readiness meanwhile must not be told that all is well."""
+    parts = urlsplit(breakable_broker.url)
+    async with TcpProxy(breakable_broker.port) as proxy, upstreams(breakable_broker.url) as upstream:
+        upstream.amqp_url = parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{proxy.port}")).geturl()
+        async with following(upstream) as follower:
+            proxy.swallow_open()
+            await until(follower.consumer.problem, within=10)
+            assert follower.restarts == [], "it was shown only when the old consumer was gone"
+            await upstream.publish(*upstream.add(3))
+            await until(lambda: follower.consumer.problem() is None, within=20)
+            await until(lambda: follower.whole)
+            assert follower.restarts == ["silence"]
 
 
 async def blocked_publish(upstream: Upstreams) -> asyncio.Task[None]:

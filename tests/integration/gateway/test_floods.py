@@ -7,12 +7,12 @@ from tests.integration.gateway.edge_server import EdgeServer
 from tests.integration.gateway.raw_client import RawSocket
 from tests.integration.gateway.test_upgrade import good
 from tiercast_gateway.handshake_limits import HandshakeLimits
-from tiercast_gateway.http_protocol import HeadTimeoutProtocol
+from tiercast_shared.http_protocol import RequestDeadlines
 
 HALF_OPEN = 5000
 
 
-class Impatient(HeadTimeoutProtocol):
+class Impatient(RequestDeadlines):
     """The production class, but the whole crowd must be there before it is reaped."""
 
     head_seconds = 30.0

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from joserfc import jwt
+from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.util import urlsafe_b64encode
 
@@ -125,7 +126,7 @@ async def test_a_slow_issuer_is_given_up_and_holds_up_nothing_meanwhile() -> Non
                 asked.send_header("Content-Length", "100000")
                 asked.end_headers()
                 asked.wfile.write(b"{")
-                asyncio.run_coroutine_threadsafe(released.wait(), loop).result(60)
+                asyncio.run_coroutine_threadsafe(released.wait(), loop).result(10)  # and then breaks off
 
             issuer.answer = trickle
             clock.advance(REFETCH_SECONDS)
@@ -135,6 +136,7 @@ async def test_a_slow_issuer_is_given_up_and_holds_up_nothing_meanwhile() -> Non
                 await asyncio.sleep(0)
             with pytest.raises(Unavailable):
                 await waiting
+            assert "it takes longer than" in str(keys.problem())
             released.set()
 
 
@@ -220,11 +222,16 @@ async def test_an_address_that_nobody_has_verified_names_nobody() -> None:
                 by_mail.read(issuer.token("a", US, email="a@b.c", email_verified=False))
 
 
+CHANGES: list[dict[str, str]] = [{"use": "enc"}, {"alg": "PS256"}, {"kty": "oct"}, {"e": "!"}]
+
+
 async def test_weak_keys_and_keys_for_something_else_are_not_trusted() -> None:
     with OidcIssuer() as issuer:
         entries = orjson.loads(issuer.key_set())["keys"]
-        for change in ({"use": "enc"}, {"alg": "PS256"}, {"kty": "oct"}, {"e": "!"}):
-            issuer.answer = lambda asked, change=change: reply(asked, orjson.dumps({"keys": [entries[0] | change]}))
+        with pytest.warns(SecurityWarning):
+            small = RSAKey.generate_key(1024).as_dict(private=False, kid=issuer.keys[-1].kid)
+        for entry in (*(entries[0] | change for change in CHANGES), small):
+            issuer.answer = lambda asked, entry=entry: reply(asked, orjson.dumps({"keys": [entry]}))
             async with reading(issuer.jwks_url) as keys:
                 assert keys.problem() is None
                 with pytest.raises(UnknownKey):

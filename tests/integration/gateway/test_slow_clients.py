@@ -172,6 +172,15 @@ def sockets(edge: EdgeServer) -> int:
     return edge.call(lambda: len(edge.sessions) + edge.sessions.leaving)
 
 
+async def test_a_client_that_has_gone_is_answered_no_more(edge: EdgeServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Much of what it said is still to be read then, and each answer to it would be a warning of the event loop."""
+    with slow_client(edge) as client:
+        client.pour(FLOODS["subscriptions"] * 200)
+    await until(lambda: sockets(edge) == 0)
+
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("code", [CloseCode.NO_PONG, CloseCode.TOO_SLOW, CloseCode.DRAINING])
 async def test_a_client_that_reads_nothing_is_gone_soon_after_it_was_closed(edge: EdgeServer, code: CloseCode) -> None:
     with slow_client(edge) as client:

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from tests.support.breakable import BreakableBroker
 from tests.support.crashing import CRASHED, CrashingIngest, Edge
 from tests.support.event_receiver import EventReceiver
+from tests.support.http import async_http
 from tests.support.ingest import KEYS, SERVICE_KEY, SYNC, eventually
 from tests.support.producers import Submission, premium, publish_fast, standard
 from tiercast_ingest import ledger
@@ -60,7 +61,7 @@ class Producer:
         self.accepted: dict[str, str] = {}
         """Wire ids by the producer's."""
         self.unsettled: list[Submission] = []
-        self._client = httpx.AsyncClient(base_url=url, headers={"X-API-Key": KEYS["acme"]}, timeout=10)
+        self._client = async_http(base_url=url, headers={"X-API-Key": KEYS["acme"]}, timeout=10)
 
     async def send(self, submission: Submission) -> None:
         try:
@@ -84,7 +85,7 @@ class Producer:
     async def settle(self) -> None:
         """Send the unsettled ones again, as a producer does after a time-out."""
         again, self.unsettled = self.unsettled, []
-        async with httpx.AsyncClient(base_url=self._client.base_url, headers=self._client.headers) as self._client:
+        async with async_http(base_url=self._client.base_url, headers=self._client.headers) as self._client:
             for submission in again:
                 await self.send(submission)
         assert self.unsettled == []
@@ -107,6 +108,18 @@ async def load(replica: CrashingIngest, amqp_url: str) -> AsyncIterator[tuple[Pr
         group.create_task(publish())
         try:
             yield http, over_amqp
+        finally:
+            ended.set()
+
+
+@asynccontextmanager
+async def sending(producer: Producer) -> AsyncIterator[Producer]:
+    """Have it send for as long as the block runs; the block ends with its error, if it meets one."""
+    ended = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(producer.send_until(ended))
+        try:
+            yield producer
         finally:
             ended.set()
 
@@ -177,32 +190,29 @@ async def test_a_frozen_holder_is_replaced_and_harmless_when_it_wakes(
             assert first is not None
             other.spawn()
             await other.ready()
-            producer = Producer(other.url)
-            ended = asyncio.Event()
-            sending = asyncio.create_task(producer.send_until(ended))
-            await eventually(lambda: len(receiver.seqs) > 20)
-            replica.pause()
 
             async def replaced() -> bool:
                 return (await store.publication()).holder not in {None, first}
 
-            await becomes_true(replaced)
-            seen = len(receiver.seqs)
-            await eventually(lambda: len(receiver.seqs) > seen + 20)
-            replica.resume()
-            seen = len(receiver.seqs)
-            await eventually(lambda: len(receiver.seqs) > seen + 20)
-            ended.set()
-            await sending
+            async with sending(Producer(other.url)) as producer:
+                await eventually(lambda: len(receiver.seqs) > 20)
+                replica.pause()
+                await becomes_true(replaced)
+                seen = len(receiver.seqs)
+                await eventually(lambda: len(receiver.seqs) > seen + 20)
+                replica.resume()
+                seen = len(receiver.seqs)
+                await eventually(lambda: len(receiver.seqs) > seen + 20)
             await producer.settle()
             head = await store.head()
             await eventually(lambda: set(receiver.seqs) == set(range(1, head.seq + 1)))
             receiver.assert_harmless_repeats()
-            assert (await store.publication()).holder not in {None, first}
+            assert await replaced()
             await eventually(lambda: "publishing interrupted" in replica.log.read_text())
     finally:
         replica.resume()
         other.stop()
+        print(replica.tail(), other.tail(), sep="\n---\n")
     assert head.seq == len(producer.accepted)
 
 
@@ -216,7 +226,7 @@ async def test_with_too_much_unpublished_nothing_more_is_taken_until_it_is_publi
     store = SignalStore(database)
     try:
         await asyncio.to_thread(replica.start)
-        async with httpx.AsyncClient(base_url=replica.url, headers={"X-API-Key": KEYS["acme"]}) as client:
+        async with async_http(base_url=replica.url, headers={"X-API-Key": KEYS["acme"]}) as client:
 
             async def refused() -> bool:
                 return (await client.post(f"{SYNC}/signal", json=standard())).status_code != 201
@@ -248,7 +258,7 @@ async def test_while_the_broker_blocks_publishers_signals_are_stored_and_the_rep
         async with EventReceiver.open(broker.url) as receiver:
             await asyncio.to_thread(replica.start)
             await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.000001")
-            async with httpx.AsyncClient(base_url=replica.url, headers={"X-API-Key": KEYS["acme"]}) as client:
+            async with async_http(base_url=replica.url, headers={"X-API-Key": KEYS["acme"]}) as client:
 
                 async def piles_up() -> bool:
                     assert (await client.post(f"{SYNC}/signal", json=standard())).status_code == 201

@@ -82,7 +82,9 @@ async def sqlite_full(database: Database) -> AsyncIterator[None]:
         cursor.execute(f"PRAGMA max_page_count = {1 if full else 1_000_000_000}")
         cursor.close()
 
-    event.listen(database.engine.sync_engine, "checkout", limit)
+    assert database._local is not None
+    for engine in (database.engine.sync_engine, database._local.engine):
+        event.listen(engine, "checkout", limit)
     yield
     full = False
 

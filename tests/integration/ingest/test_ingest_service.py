@@ -12,6 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.http import async_http
 from tests.support.ingest import KEYS, SERVICE_KEY, SYNC
 from tests.support.producers import AmqpProducer, premium, publish_fast, standard, submission
 from tests.support.services import SCRIPTS, Service
@@ -64,13 +65,13 @@ def service_on_either(database_url: str, amqp_url: str, tmp_path: Path) -> Itera
 
 
 async def head(service: Service) -> int:
-    async with httpx.AsyncClient(base_url=service.url, headers={"X-Service-Key": SERVICE_KEY}) as client:
+    async with async_http(base_url=service.url, headers={"X-Service-Key": SERVICE_KEY}) as client:
         answer = await client.get("/api/v1/log?limit=1")
     return int(answer.json()["head"])
 
 
 async def metric(service: Service, name: str) -> float:
-    async with httpx.AsyncClient() as client:
+    async with async_http() as client:
         lines = (await client.get(service.metrics_url)).text.splitlines()
     return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
 
@@ -99,7 +100,7 @@ async def test_ten_thousand_messages_become_ten_thousand_rows_and_are_published(
 async def test_an_orderly_stop_leaves_nothing_unpublished_and_exits_with_0(
     service: Service, sqlite_url: str, amqp_url: str
 ):
-    async with httpx.AsyncClient(base_url=service.url, headers={"X-API-Key": KEYS["acme"]}) as client:
+    async with async_http(base_url=service.url, headers={"X-API-Key": KEYS["acme"]}) as client:
         answers = await asyncio.gather(*(client.post(f"{SYNC}/signal", json=standard()) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {201}
     with AmqpProducer(amqp_url) as producer:
@@ -116,7 +117,7 @@ async def test_an_orderly_stop_leaves_nothing_unpublished_and_exits_with_0(
 
 async def test_a_signal_can_be_followed_through_the_log_lines(service: Service):
     sent = standard(symbol="TSLA")
-    async with httpx.AsyncClient(base_url=service.url, headers={"X-API-Key": KEYS["acme"]}) as client:
+    async with async_http(base_url=service.url, headers={"X-API-Key": KEYS["acme"]}) as client:
         await client.post(f"{SYNC}/signal", json=sent, headers={"X-Request-ID": "follow-me"})
     lines = [json.loads(line) for line in service.log.read_text().splitlines()]
     (line,) = [line for line in lines if line["event"] == "signal accepted"]

@@ -96,14 +96,19 @@ async def test_without_a_reason_and_an_actor_the_defaults_are_recorded(api):
     assert (change["reason"], change["actor"]) == ("set by admin", "admin")
 
 
-async def test_revoking_sessions_writes_an_entry_and_keeps_the_tier(api):
+async def test_revoking_sessions_writes_an_entry_and_keeps_the_tier(api, store):
     await put(api, "alice", "pro")
-    revoked = (await api.delete("/api/v1/users/alice/sessions", headers=ADMIN)).json()
+    why = {"reason": "a lost phone"}
+    revoked = (await api.delete("/api/v1/users/alice/sessions", headers=ADMIN | {"X-Actor": "eve"}, params=why)).json()
     assert (revoked["user_id"], revoked["seq"]) == ("alice", 2)
     now = (await api.get(tier_of("alice"), headers=ADMIN)).json()
     assert (now["tier"], now["version"], now["tokens_valid_after"]) == ("pro", 1, revoked["tokens_valid_after"])
     page = TierChangePage.model_validate_json((await api.get("/api/v1/changes?after=1", headers=SERVICE)).content)
     assert [entry.data.type for entry in page.entries] == ["session.revoked"]
+    (entry,) = (await store.entries_after(1, 10))[1]
+    assert (entry.actor, entry.reason) == ("eve", "a lost phone")
+    refused = await api.delete("/api/v1/users/alice/sessions", headers=ADMIN, params={"reason": "two\nlines"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "reason")
 
 
 async def test_changes_give_the_stored_bytes_untouched(api, store):

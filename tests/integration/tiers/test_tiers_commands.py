@@ -32,7 +32,7 @@ def objects(result: Result) -> list[dict[str, object]]:
 def test_migrating_twice_is_the_same_as_once(run):
     for _ in range(2):
         result = run("migrate")
-        assert (result.exit_code, result.stdout) == (0, "the database is at revision 0003\n")
+        assert (result.exit_code, result.stdout) == (0, "the database is at revision 0004\n")
 
 
 def test_what_is_set_is_got_and_remembered(run, migrated):

@@ -67,7 +67,7 @@ async def test_a_new_log_starts_empty_with_an_epoch_of_its_own(database: Databas
 async def test_migrating_again_changes_nothing(database: Database):
     async with database.reading() as session:
         before = (await session.exec(select(TierLogHead))).one().epoch
-    assert await migrate(database, PACKAGE) == "0003"
+    assert await migrate(database, PACKAGE) == "0004"
     async with database.reading() as session:
         assert (await session.exec(select(TierLogHead))).one().epoch == before
 
@@ -77,7 +77,7 @@ async def test_several_that_migrate_at_once_make_one_log(database_url: str):
         async with Database.open(database_url) as database:
             return await migrate(database, PACKAGE)
 
-    assert await asyncio.gather(*(one() for _ in range(5))) == ["0003"] * 5
+    assert await asyncio.gather(*(one() for _ in range(5))) == ["0004"] * 5
     async with Database.open(database_url) as database, database.reading() as session:
         assert len((await session.exec(select(TierLogHead))).all()) == 1
 
@@ -85,7 +85,7 @@ async def test_several_that_migrate_at_once_make_one_log(database_url: str):
 async def test_an_empty_database_is_refused_with_the_command_to_run(database_url: str):
     async with Database.open(database_url) as database:
         with pytest.raises(
-            NotMigrated, match=r"has no tables, this version needs revision 0003: run `tiercast-tiers migrate`"
+            NotMigrated, match=r"has no tables, this version needs revision 0004: run `tiercast-tiers migrate`"
         ):
             await require_migrated(database, PACKAGE, MIGRATE)
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import inspect
 
+from tests.support.http import async_http
 from tests.support.services import Service
 from tests.support.tiers import ADMIN, ADMIN_KEY, SERVICE_KEY, set_tier
 from tiercast_shared.contracts.tiers import Tier
@@ -86,7 +87,7 @@ async def listener(amqp_url: str) -> AsyncIterator[Listener]:
 
 
 async def put(replica: Service, user_id: str, tier: str, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=replica.url, headers={**ADMIN, **headers}) as client:
+    async with async_http(base_url=replica.url, headers={**ADMIN, **headers}) as client:
         return await client.put(f"/api/v1/users/{user_id}/tier", json={"tier": tier})
 
 
@@ -103,7 +104,7 @@ async def test_a_tier_set_over_http_is_published_as_stored_with_its_correlation_
     assert (event.headers["schema"], event.headers["epoch"], event.headers["seq"]) == (1, head.epoch, 1)
     assert entry.received_at <= entry.committed_at == event.headers["committed_at"] <= event.headers["published_at"]
 
-    async with httpx.AsyncClient(base_url=replica.url, headers=ADMIN) as client:
+    async with async_http(base_url=replica.url, headers=ADMIN) as client:
         await client.delete("/api/v1/users/alice/sessions")
     assert json.loads((await listener.next("session.revoked")).body)["user_id"] == "alice"
     while json.loads((await listener.next("beacon")).body)["head"] < 2:

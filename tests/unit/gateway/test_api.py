@@ -9,10 +9,13 @@ from fastapi import FastAPI
 
 from tests.unit.gateway.doubles import EPOCH, NOW, Replica, make_verifier, token
 from tiercast_gateway.api import signals_router
-from tiercast_gateway.callers import Credential, caller_dependency
+from tiercast_gateway.callers import Callers, Credential
 from tiercast_gateway.entitlements import DEFAULT_ENTITLEMENTS
 from tiercast_gateway.history import History
+from tiercast_gateway.latest import Latest
+from tiercast_gateway.polling import Polling
 from tiercast_gateway.rate_limit_headers import RateLimitHeaders
+from tiercast_gateway.remembered_tokens import RememberedTokens
 from tiercast_gateway.request_limits import RequestLimits
 from tiercast_gateway.stats import stats_router
 from tiercast_gateway.streams import Streams
@@ -25,21 +28,27 @@ HISTORY = (LATEST, SUBSCRIBED)
 
 
 class Service:
-    """The gateway's HTTP side over a replica in memory."""
+    """The gateway's HTTP side over a replica in memory.
 
-    def __init__(self) -> None:
+    With `remembering`, bearers are known already, so that requests for the latest signals take the short way wherever they can.
+    """
+
+    def __init__(self, *, remembering: bool) -> None:
+        self.remembering = remembering
         self.replica = Replica()
         app = FastAPI()
         install_error_handlers(app, challenge="Bearer")
         app.include_router(stats_router(self.replica.presence))
-        caller = caller_dependency(
-            Credential(make_verifier(self.replica.clock).verify),
+        self.tokens = RememberedTokens(make_verifier(self.replica.clock).verify, [], clock=self.replica.clock)
+        self.requests = RequestLimits(DEFAULT_ENTITLEMENTS)
+        callers = Callers(
+            Credential(self.tokens.verify),
             self.replica.tiers,
             self,  # type: ignore[arg-type] # what it uses of a TierSync is below
             DEFAULT_ENTITLEMENTS,
-            RequestLimits(DEFAULT_ENTITLEMENTS),
+            self.requests,
+            remembered=self.tokens.known if remembering else lambda _token: None,
         )
-        app.add_middleware(RateLimitHeaders)
         replica = self.replica
         history = History(
             replica.feed,
@@ -47,9 +56,11 @@ class Service:
             lambda user: DEFAULT_ENTITLEMENTS[replica.tiers.tier_of(user)].feed,
             replica.tiers.trusted,
         )
-        app.include_router(
-            signals_router(history, Streams(replica.feed, replica.missed, replica.tiers, replica.limits), caller)
-        )
+        self.latest = Latest(history)
+        streams = Streams(replica.feed, replica.missed, replica.tiers, replica.limits)
+        app.include_router(signals_router(history, self.latest, streams, callers.of))
+        app.add_middleware(Polling, callers=callers, latest=self.latest)
+        app.add_middleware(RateLimitHeaders)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
     async def resolve(self, user_id: str) -> Tier:
@@ -63,12 +74,14 @@ class Service:
         self, path: str, user: str | None = "pro", *, headers: Mapping[str, str] | None = None, **params: Any
     ):
         bearer = {"Authorization": f"Bearer {token(user)}"} if user else {}
+        if user and self.remembering:
+            self.tokens.verify(token(user))
         return await self.http.get(path, params=params, headers={**bearer, **(headers or {})})
 
 
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    service = Service()
+@pytest.fixture(params=[False, True], ids=["route", "short way"])
+async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    service = Service(remembering=request.param)
     for tier in Tier:
         service.known(tier.value, tier)
     async with service.http:

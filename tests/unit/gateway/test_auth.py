@@ -112,6 +112,7 @@ FORGED = {
     ),
     "unknown critical header": made_by_hand(HS256 | {"crit": ["tiercast"], "tiercast": 1}, CLAIMS),
     "critical header that is missing": made_by_hand(HS256 | {"crit": ["exp"]}, CLAIMS),
+    "critical header that needs no mention": made_by_hand(HS256 | {"crit": ["typ"]}, CLAIMS),
     "unencoded payload": made_by_hand(HS256 | {"crit": ["b64"], "b64": False}, CLAIMS),
     "five segments": f"{segment({'alg': 'dir', 'enc': 'A256GCM'})}..{segment(b'i' * 12)}.{segment(CLAIMS)}.{segment(b't' * 16)}",
     "four segments": made_by_hand(HS256, CLAIMS) + ".AAAA",

@@ -3,9 +3,10 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tiercast_gateway.delivery_times import BOUNDS, DeliveryTimes
+from tiercast_gateway.delivery_times import DeliveryTimes
 from tiercast_gateway.feed import Applied
 from tiercast_gateway.ring import LogEntry, RingItem
+from tiercast_gateway.time_histogram import BOUNDS
 from tiercast_shared.contracts.signals import Feed
 from tiercast_shared.contracts.tiers import Tier
 

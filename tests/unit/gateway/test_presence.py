@@ -1,6 +1,11 @@
 """Who is connected where, and what limits make of it: the pure parts of several replicas, with reports carried by hand."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.gateway.doubles import Clock
 from tiercast_gateway.connection_limits import EVICTION_SECONDS, EVICTIONS, ConnectionLimits
@@ -15,8 +20,10 @@ class Site:
     def __init__(
         self, name: str, limit: Callable[[str], int], monotonic: Clock, *, instance: str = "1", ahead: float = 0
     ) -> None:
+        self.told: list[str] = []
+        """Users whose connections were evicted, as the log says it."""
         self.presence = Presence(name, instance, clock=lambda: monotonic() + ahead, monotonic=monotonic)
-        self.limits = ConnectionLimits(self.presence, limit, clock=monotonic)
+        self.limits = ConnectionLimits(self.presence, limit, clock=monotonic, on_evicted=self.told.append)
         self.open: list[str] = []
         self.evicted: list[str] = []
 
@@ -70,6 +77,7 @@ def test_the_oldest_makes_room_for_the_newest_on_the_same_replica() -> None:
     for name in ("first", "second", "third"):
         cluster["a"].connect("u", name)
     assert (cluster["a"].open, cluster["a"].evicted) == (["second", "third"], ["first"])
+    assert cluster["a"].told == ["u"]
 
 
 def test_the_oldest_makes_room_wherever_it_is() -> None:
@@ -135,6 +143,162 @@ def test_a_replica_that_is_gone_is_forgotten_and_pushes_nobody_out_meanwhile() -
     cluster["b"].limits.sweep()
     assert cluster["b"].presence.count("u") == 2
     assert cluster["b"].presence.by_tier(cluster=True)[Tier.PRO] == 2
+
+
+def told(cluster: Cluster, *, dead: str = "") -> None:
+    """A tenth of a second later, whoever lives has told the others what is new, or that it lives."""
+    cluster.clock.advance(0.1)
+    for name, site in cluster.sites.items():
+        if name != dead:
+            report = site.presence.report(full=False)
+            for other in cluster.sites.values():
+                other.limits.heard(report)
+    for site in cluster.sites.values():
+        site.limits.sweep()
+
+
+def test_what_a_killed_replica_held_pushes_no_living_device_out_when_it_comes_back_elsewhere() -> None:
+    cluster = Cluster("a", "b", "c")
+    cluster["b"].connect("u", "old device")
+    told(cluster)
+    cluster["a"].connect("u", "new device")
+    told(cluster)
+    cluster.clock.advance(0.01)
+    assert cluster["c"].connect("u", "new device, come back")
+    for _ in range(int(EXPIRY_SECONDS / 0.1) + 2):
+        assert cluster["b"].open == ["old device"]
+        assert cluster["c"].open == ["new device, come back"]
+        told(cluster, dead="a")
+    assert cluster["c"].presence.count("u") == 2
+    cluster["c"].connect("u", "one too many")
+    told(cluster, dead="a")
+    told(cluster, dead="a")
+    assert (cluster["b"].open, cluster["c"].open) == ([], ["new device, come back", "one too many"])
+
+
+def test_all_devices_of_a_killed_replica_come_back_however_many_they_are() -> None:
+    cluster = Cluster("a", "b", limit=10 * EVICTIONS)
+    names = [str(number) for number in range(cluster.limit)]
+    for name in names:
+        cluster["a"].connect("u", name)
+    told(cluster)
+    cluster.clock.advance(0.01)
+    assert all(cluster["b"].connect("u", name) for name in names), "nobody is refused for what is counted twice"
+    told(cluster, dead="a")
+    assert (cluster["b"].open, cluster["b"].evicted) == (names, [])
+
+
+def test_a_device_that_leaves_one_replica_for_another_pushes_nobody_out() -> None:
+    cluster = Cluster("a", "b")
+    cluster["b"].connect("u", "old device")
+    told(cluster)
+    cluster["a"].connect("u", "new device")
+    told(cluster)
+    cluster.clock.advance(0.01)
+    cluster["a"].leave("u", "new device")
+    cluster["b"].connect("u", "new device, elsewhere")  # before b is told that it left a
+    told(cluster)
+    told(cluster)
+    assert cluster["b"].open == ["old device", "new device, elsewhere"]
+
+
+def test_one_too_many_is_ended_when_the_others_have_said_that_theirs_are_still_open() -> None:
+    cluster = Cluster("a", "b")
+    cluster["b"].connect("u", "first")
+    told(cluster)
+    cluster["a"].connect("u", "second")
+    told(cluster)
+    cluster.clock.advance(0.01)
+    cluster["b"].connect("u", "third")
+    assert cluster["b"].open == ["first", "third"], "the second may be gone"
+    cluster["a"].limits.heard(cluster["b"].presence.report(full=False))
+    assert cluster["a"].presence.news, (
+        "it says that the second is still there, without waiting for its next sign of life"
+    )
+    told(cluster)
+    assert cluster.open == ["second", "third"]
+    assert not any(site.presence.news for site in cluster.sites.values()), "nothing more to be said"
+
+
+@dataclass
+class Life:
+    """One connection: since when it is the user's, and until when its replica holds it."""
+
+    opened_at: float
+    ended_at: float = math.inf
+
+
+class Witness:
+    """Some replicas under any schedule, one of which may be killed, and who has really been open when."""
+
+    def __init__(self, limit: int) -> None:
+        self.cluster = Cluster("a", "b", "c", limit=limit)
+        self.limit, self.dead = limit, ""
+        self.lives: dict[str, Life] = {}
+        told(self.cluster)
+
+    def step(self, what: str, where: str) -> None:
+        self.cluster.clock.advance(0.001)
+        site, now = self.cluster[where], self.cluster.clock()
+        if where == self.dead:
+            return
+        if what == "kill" and not self.dead:
+            self.dead = where
+            for name in site.open:
+                self.lives[name].ended_at = now
+        elif what == "leave" and site.open:
+            self.lives[site.open[0]].ended_at = now
+            site.leave("u", site.open[0])
+        elif what == "open":
+            name = str(len(self.lives))
+            self.lives[name] = Life(now)
+            if not site.connect("u", name):
+                del self.lives[name]
+        self.look()
+
+    def tell(self) -> None:
+        told(self.cluster, dead=self.dead)
+        self.look()
+
+    def look(self) -> None:
+        """Whoever was pushed out just now was so by as many newer ones as are allowed, all open at one moment of its life."""
+        evicted = {name for site in self.cluster.sites.values() for name in site.evicted}
+        for name in evicted:
+            life = self.lives[name]
+            if life.ended_at == math.inf:
+                newer = [other for other in self.lives.values() if other.opened_at > life.opened_at]
+                assert any(
+                    sum(other.opened_at <= at < other.ended_at for other in newer) >= self.limit
+                    for at in (other.opened_at for other in newer)
+                ), f"{name} was pushed out by what was not there"
+        for name in evicted:
+            self.lives[name].ended_at = min(self.lives[name].ended_at, self.cluster.clock())
+
+    @property
+    def living(self) -> list[str]:
+        return [name for name, site in self.cluster.sites.items() if name != self.dead for name in site.open]
+
+
+STEP = st.tuples(st.sampled_from(["open", "open", "open", "leave"]), st.sampled_from("abc"), st.sampled_from([1, 1, 0]))
+"""What happens at which replica, and whether all hear of it before anything else happens."""
+
+
+@settings(max_examples=200)
+@given(
+    limit=st.integers(1, 2),
+    before=st.lists(STEP, min_size=2, max_size=6),
+    killed=st.sampled_from("abc"),
+    after=st.lists(STEP, min_size=1, max_size=6),
+)
+def test_nobody_is_pushed_out_by_connections_that_were_never_open_together_and_the_limit_holds_soon(
+    limit: int, before: list[tuple[str, str, int]], killed: str, after: list[tuple[str, str, int]]
+) -> None:
+    witness = Witness(limit)
+    for what, where, rounds in [*before, ("kill", killed, 0), *after, ("leave", "a", 3)]:
+        witness.step(what, where)
+        for _ in range(rounds):
+            witness.tell()
+    assert len(witness.living) <= limit
 
 
 def test_a_replica_that_was_started_again_counts_anew() -> None:

@@ -174,6 +174,64 @@ async def test_a_gap_is_filled_from_the_log() -> None:
         assert world.loads == [1], "a gap is no new life"
 
 
+async def test_a_page_that_the_broker_overtakes_is_no_shorter_log() -> None:
+    """The page was read before signals were committed that are delivered before it: nobody may be told to resynchronise."""
+    async with running(filled("ss")) as world:
+        await world.at_rest()
+
+        def overtake() -> None:
+            world.ingest.on_page = lambda: None
+            for entry in world.log.add_all("sps"):
+                world.upstream.signal(EPOCH, entry)
+
+        world.ingest.on_page = overtake
+        world.upstream.consuming()
+        await world.at_rest()
+
+        assert world.loads == [2], "the log was taken for a new life"
+        assert world.made.positions == [1, 2, 3, 4, 5]
+
+
+async def test_a_log_restored_shorter_without_a_new_epoch_is_read_anew_and_counted() -> None:
+    async with running(filled("sss")) as world:
+        await world.at_rest()
+        assert world.refill.restored_short == 0
+
+        world.ingest.log = filled("s")
+        world.upstream.consuming()
+        await until(lambda: world.made.feed.head == 1)
+        await world.at_rest()
+
+        assert world.loads == [3, 1]
+        assert world.refill.restored_short == 1
+
+
+async def test_what_is_told_while_the_log_is_asked_is_not_forgotten() -> None:
+    async with running(filled("ss")) as world:
+        await world.at_rest()
+
+        def overtake() -> None:
+            world.ingest.on_page = lambda: None
+            world.log.add_all("ss")
+            world.upstream.signal(EPOCH, world.log[4])
+
+        world.ingest.on_page = overtake
+        world.upstream.consuming()
+        await world.at_rest()
+
+        assert world.made.positions == [1, 2, 3, 4]
+
+
+async def test_the_end_of_a_log_of_several_pages_is_reached_without_a_beacon() -> None:
+    async with running(Log(), capacity=10_000) as world:
+        await until(lambda: world.loads)
+        await world.at_rest()
+
+        world.log.add_all("s" * (PAGE + 5))
+        world.upstream.consuming()
+        await until(lambda: world.made.feed.head == PAGE + 5)
+
+
 async def test_a_lost_last_signal_is_found_by_the_beacon() -> None:
     async with running(filled("s")) as world:
         await world.at_rest()
@@ -303,7 +361,7 @@ class TierLog:
     """Records what the tiers side is told."""
 
     def __init__(self) -> None:
-        self.epoch, self.gap, self.calls = EPOCH, False, []
+        self.epoch, self.gap, self.applied, self.calls = EPOCH, False, 0, []
 
     def changed(self, event: TierChanged | SessionRevoked) -> None:
         self.calls.append(event.seq)
@@ -358,6 +416,15 @@ def test_a_gap_in_the_tiers_log_is_asked_for() -> None:
     upstream.tiers_beacon(beacon(3))
 
     assert tiers.calls == [3, "catch up", (EPOCH, 3), "catch up"]
+
+
+def test_a_tiers_log_said_to_be_shorter_than_what_was_applied_is_looked_at_and_gives_no_lease() -> None:
+    upstream, tiers, _ = watched()
+    tiers.applied = 4
+
+    upstream.tiers_beacon(beacon(3))
+
+    assert tiers.calls == ["look"]
 
 
 def test_a_new_queue_makes_both_logs_be_looked_at() -> None:

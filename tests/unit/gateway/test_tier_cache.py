@@ -404,6 +404,35 @@ def test_connected_users_are_never_forgotten() -> None:
     assert len(world.cache) == 12
 
 
+def test_idle_users_are_forgotten_on_demand_but_for_those_whose_sessions_were_revoked() -> None:
+    world = World()
+    for user in ("here", "away", "revoked"):
+        world.cache.connect(user)
+        world.known(user)
+    world.cache.changed(session_revoked(1, "revoked", 100.0))
+    world.cache.disconnect("away")
+    world.cache.disconnect("revoked")
+
+    world.cache.forget_idle()
+
+    assert world.cache.tier_of("here") is Tier.PRO
+    assert world.cache.get("away") is None
+    assert world.cache.tier_of("away") is Tier.STARTER
+    assert world.cache.revoked("revoked", 99.0)
+
+
+def test_a_change_during_the_look_up_of_somebody_forgotten_counts() -> None:
+    world = World()
+    world.known("alice", Tier.ELITE)
+    world.cache.asking(["alice"])
+    world.cache.forget_idle()
+    world.change("alice", Tier.STARTER)
+
+    world.answer("alice", Tier.ELITE, version=0, head=0)
+
+    assert world.cache.tier_of("alice") is Tier.STARTER
+
+
 def test_a_user_is_connected_until_the_last_connection_is_gone() -> None:
     world = World(max_idle=0)
     world.cache.connect("alice")

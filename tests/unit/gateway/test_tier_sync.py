@@ -1,9 +1,11 @@
 """Users are looked up in batches, the tiers log is followed, and whatever the tiers service does, nobody is served too much."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+
+import pytest
 
 from tests.unit.gateway.doubles import EPOCH, Clock, session_revoked, tier_changed, until
 from tiercast_gateway.tier_cache import TierCache
@@ -31,6 +33,7 @@ class FakeTiers:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     away: bool = False
     reads: int = 0
+    on_page: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -56,7 +59,9 @@ class FakeTiers:
         if self.away:
             raise Unavailable("tiers is away")
         entries = [TierChangeEntry(seq=event.seq, data=event) for event in self.log[after : after + limit]]
-        return TierChangePage(epoch=self.epoch, head=len(self.log), entries=entries)
+        page = TierChangePage(epoch=self.epoch, head=len(self.log), entries=entries)
+        self.on_page()
+        return page
 
 
 @dataclass
@@ -215,6 +220,46 @@ async def test_a_head_that_does_not_exist_is_forgotten() -> None:
         world.sync.catch_up()
 
         await until(lambda: not world.cache.gap)
+
+
+async def test_a_log_restored_shorter_under_the_same_epoch_counts_from_where_it_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its changes take numbers that were seen before, and must not be passed over: one of them may be a downgrade."""
+    async with running() as world:
+        for tier in (Tier.STARTER, Tier.PRO, Tier.ELITE):
+            world.service.set_tier("alice", tier)
+        await until(lambda: world.cache.epoch)
+        world.connect("alice")
+        await until(lambda: world.told)
+
+        del world.service.log[1:]
+        world.service.users["alice"] = TierState(tier=Tier.STARTER, version=1)
+        world.sync.catch_up(look=True)
+        await until(lambda: world.cache.applied == 1 and world.told[-1] == ("alice", Tier.STARTER))
+
+        assert "tiercast-tiers epoch rotate" in capsys.readouterr().out
+        assert world.sync.restored_short == 1
+        world.cache.changed(world.service.set_tier("alice", Tier.PRO))
+        world.cache.beacon(EPOCH, 2)
+        assert world.cache.tier_of("alice") is Tier.PRO
+
+
+async def test_a_page_that_the_broker_overtakes_is_no_shorter_log(capsys: pytest.CaptureFixture[str]) -> None:
+    async with running() as world:
+        await until(lambda: world.cache.epoch and world.service.reads >= 2)
+
+        def overtake() -> None:
+            world.service.on_page = lambda: None
+            world.cache.changed(world.service.set_tier("alice", Tier.PRO))
+            world.service.set_tier("alice", Tier.STARTER)
+            world.cache.changed(world.service.set_tier("alice", Tier.ELITE))
+
+        world.service.on_page = overtake
+        world.sync.catch_up(look=True)
+        await until(lambda: world.cache.applied == 3)
+
+        assert "shorter" not in capsys.readouterr().out
 
 
 async def test_a_new_epoch_found_in_the_log_looks_everyone_up_again() -> None:

@@ -14,6 +14,11 @@ def ports(**told: str) -> dict[str, str]:
     return free | told
 
 
+def test_no_port_is_given_twice() -> None:
+    # The kernel alone repeats some dozens of them.
+    assert len({free_port() for _ in range(2000)}) == 2000
+
+
 def test_free_ports_are_accepted() -> None:
     require_free_ports(ports())
 

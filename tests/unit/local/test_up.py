@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support.http import http_get
 from tiercast_local import dev_env
 from tiercast_local.broker import find_broker
 from tiercast_local.dev_env import ROOT
@@ -87,19 +87,19 @@ def test_everything_starts_with_a_broker_of_its_own_and_stops_at_ctrl_c(tmp_path
     with running(env, output) as up:
         values = dev_env.load(data)
         for service in SERVICES:
-            assert httpx.get(f"{url(service, values)}/readyz").status_code == 200
+            assert http_get(f"{url(service, values)}/readyz").status_code == 200
         token = subprocess.run(
             [*RUNNER, "token", "--sub", "alice", "--tier", "pro"], env=env, capture_output=True, text=True, check=True
         )
         assert token.stdout.count("\n") == 1
-        answer = httpx.get(
+        answer = http_get(
             f"{url(SERVICES[2], values)}/api/v1/signals/subscribed",
             headers={"Authorization": f"Bearer {token.stdout.strip()}"},
         )
         assert answer.json()["user_tier"] == "pro"
         link = f"{url(SERVICES[2], values)}/#token="
         assert output.read_text().count(link) == 3, "one link for each tier opens the dashboard signed in"
-        assert httpx.get(link).headers["Content-Type"].startswith("text/html")
+        assert http_get(link).headers["Content-Type"].startswith("text/html")
         second = subprocess.run([*RUNNER, "up"], env=env, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert "another `make up` already uses" in second.stderr

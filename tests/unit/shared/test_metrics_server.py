@@ -2,10 +2,10 @@
 
 import socket
 
-import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from tests.support.http import http_get
 from tiercast_local.ports import free_port
 from tiercast_shared.errors import TiercastError
 from tiercast_shared.observability import metrics_server
@@ -16,7 +16,7 @@ def test_metrics_are_served_while_it_is_open_and_the_port_is_given_back():
     Counter("answers", "", registry=registry).inc(42)
     for _ in range(2):
         with metrics_server(registry, host="127.0.0.1", port=port):
-            assert "answers_total 42.0" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            assert "answers_total 42.0" in http_get(f"http://127.0.0.1:{port}/metrics").text
 
 
 def test_a_port_that_is_taken_is_named():

@@ -1,6 +1,7 @@
 """What subscriptions entitle to, whatever the order in which their events arrive."""
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,10 @@ def read(kind: str, about: stripe.Json, created: int = 1, event_id: str | None =
 
 def subscribed(created: int, price: str = "price_pro", status: str = "active") -> BillingEvent:
     return read("customer.subscription.updated", stripe.subscription(price, status), created)
+
+
+def past_due(created: int) -> BillingEvent:
+    return subscribed(created, status="past_due")
 
 
 def failed(created: int) -> BillingEvent:
@@ -67,6 +72,9 @@ def tier(events: Sequence[BillingEvent], now: float = NOW) -> Tier:
         ([subscribed(1), subscribed(9_990, status="past_due")], Tier.PRO),
         ([subscribed(1), failed(9_700), subscribed(9_990, status="past_due")], Tier.STARTER),
         ([subscribed(1), failed(9_700), subscribed(9_800)], Tier.PRO),
+        ([subscribed(1), failed(9_700), past_due(9_700), failed(9_800), paid(9_880)], Tier.STARTER),
+        ([subscribed(1), failed(9_700), past_due(9_700), failed(9_800), paid(9_950)], Tier.PRO),
+        ([subscribed(1), failed(9_700), past_due(9_700), paid(9_800), subscribed(9_801)], Tier.PRO),
     ],
 )
 def test_what_has_happened_decides_the_tier(events: list[BillingEvent], expected: Tier):
@@ -94,6 +102,60 @@ def test_every_order_of_arrival_ends_in_the_same_state(events, random):
     shuffled = [*events]
     random.shuffle(shuffled)
     assert subscription_state(shuffled) == subscription_state(events)
+
+
+def changed(event_id: str, status: str, before: stripe.Json, price: str = "price_pro") -> BillingEvent:
+    """An update within one second, and what it says to have replaced."""
+    told = stripe.event(
+        "customer.subscription.updated", stripe.subscription(price, status), created=5, event_id=event_id, before=before
+    )
+    return read_event(stripe.body_of(told).encode())
+
+
+def items(price: str) -> stripe.Json:
+    return {"data": [{"id": "si_1", "price": {"id": price}}]}
+
+
+@pytest.mark.parametrize("ids", [("evt_a", "evt_b", "evt_c"), ("evt_c", "evt_b", "evt_a"), ("evt_b", "evt_c", "evt_a")])
+@pytest.mark.parametrize(
+    ("chain", "status", "prices"),
+    [
+        ([("unpaid", {"status": "active"})], "unpaid", "price_pro"),
+        ([("active", {"metadata": {}}), ("unpaid", {"status": "active"})], "unpaid", "price_pro"),
+        ([("past_due", {"status": "active"}), ("active", {"status": "past_due"})], "active", "price_pro"),
+        (
+            [("past_due", {"status": "active"}), ("active", {"status": "past_due"}), ("unpaid", {"status": "active"})],
+            "unpaid",
+            "price_pro",
+        ),
+        (
+            [
+                ("active", {"items": items("price_pro")}, "price_elite"),
+                ("active", {"items": items("price_elite")}, "price_x"),
+            ],
+            "active",
+            "price_x",
+        ),
+        ([("unpaid", {"status": "past_due"}), ("canceled", {"status": "unpaid"})], "canceled", "price_pro"),
+    ],
+)
+def test_changes_within_one_second_follow_from_what_each_says_to_have_replaced(
+    ids: Sequence[str], chain: list[tuple[str, stripe.Json, str]], status: str, prices: str
+):
+    events = [changed(event_id, *link) for event_id, link in zip(ids, chain, strict=False)]
+    for order in permutations([subscribed(4), *events]):
+        state = subscription_state(order)
+        assert (state.status, state.prices) == (status, (prices,))
+
+
+@pytest.mark.parametrize(
+    "before", [None, {}, {"status": 7}, {"items": []}, {"items": {"data": [{}]}}, {"status": None}]
+)
+def test_what_an_event_says_to_have_replaced_is_never_a_reason_to_refuse_it(before: object):
+    told = stripe.event("customer.subscription.updated", stripe.subscription(), created=1)
+    told["data"]["previous_attributes"] = before
+    read_as = read_event(stripe.body_of(told).encode())
+    assert (read_as.status, read_as.status_before, read_as.prices_before) == ("active", None, None)
 
 
 def test_the_last_checkout_of_a_customer_says_whose_it_is():

@@ -109,3 +109,10 @@ def test_an_entry_says_who_asked_and_when():
     log.settle(set_tier("alice", Tier.PRO))
     entry = log.entries[0]
     assert (entry.origin, entry.committed_at, entry.reason) == (ORIGIN, NOW, "paid")
+
+
+def test_a_revocation_has_a_reason_too():
+    log = settlement()
+    log.settle(RevokeSessions("alice", ORIGIN, "a lost phone"))
+    log.settle(RevokeSessions("alice", ORIGIN))
+    assert [entry.reason for entry in log.entries] == ["a lost phone", "sessions revoked"]

@@ -25,7 +25,7 @@ class World:
 
     def __init__(self, length: int = 0) -> None:
         self.log = [event(seq) for seq in range(1, length + 1)]
-        self.reads = 0
+        self.looks = self.reads = 0
         self.saved = 0
         self.held_by_another = False
         self.holder: str | None = None
@@ -45,6 +45,7 @@ class World:
     # EventSource
     async def head(self) -> Head:
         self._check_database()
+        self.looks += 1
         return Head(EPOCH, len(self.log))
 
     async def events_after(self, seq: int, limit: int) -> tuple[Head, Sequence[LogEvent]]:
@@ -144,7 +145,7 @@ async def test_what_is_offered_is_published_without_reading_it_back():
     world = World()
     async with publishing(world) as publisher:
         await eventually(lambda: world.held == [True])
-        await eventually(lambda: world.reads > 0)
+        await eventually(lambda: world.looks > 1)
         offered = world.append(3)
         reads = world.reads
         publisher.offer(Head(EPOCH, 3), offered)
@@ -246,12 +247,33 @@ async def test_what_is_only_heard_of_is_read_at_once():
         assert world.reads == reads, "what was offered, and what is published, is not read"
 
 
+async def test_what_is_heard_of_and_then_offered_is_not_read():
+    """The database tells of a commit before the process that made it has gone on."""
+    world = World()
+    async with publishing(world, poll_seconds=lambda: 3600.0) as publisher:
+        await eventually(lambda: world.held == [True])
+        await eventually(lambda: world.looks > 1)
+        reads, offered = world.reads, world.append(2)
+        publisher.hint(2)
+        await asyncio.sleep(0)
+        publisher.offer(Head(EPOCH, 2), offered)
+        await eventually(lambda: world.seqs == [1, 2])
+        assert world.reads == reads
+
+
 async def test_while_nothing_is_heard_the_log_is_looked_at():
     world = World()
     async with publishing(world, poll_seconds=lambda: 0.01):
         await eventually(lambda: world.held == [True])
         world.append(1)
         await eventually(lambda: world.seqs == [1])
+
+
+async def test_while_there_is_nothing_new_only_the_head_is_read():
+    world = World()
+    async with publishing(world, poll_seconds=lambda: 0.001):
+        await eventually(lambda: world.looks > 10)
+    assert world.reads == 0
 
 
 async def test_who_was_stopped_for_longer_than_the_lease_publishes_nothing_before_it_has_asked():

@@ -214,6 +214,7 @@ def create_engine(url: URL, pool_size: int) -> AsyncEngine:
                 "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
                 "jit": "off",
+                "plan_cache_mode": "force_custom_plan",  # one made while the log was empty would be kept, and reads it all
             },
         },
     )

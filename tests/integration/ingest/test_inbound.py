@@ -26,14 +26,18 @@ class Queues:
 
     def __init__(self, connection: aio_pika.abc.AbstractConnection) -> None:
         self._connection = connection
+        self._looking: aio_pika.abc.AbstractChannel | None = None
+        """One for many looks: a number that is opened again just after it was closed may cost the connection."""
 
     async def ready(self, name: str) -> int:
         """Messages that wait."""
-        async with self._connection.channel() as channel:
-            try:
-                return (await channel.declare_queue(name, passive=True)).declaration_result.message_count or 0
-            except ChannelNotFoundEntity:
-                return 0
+        if self._looking is None:
+            self._looking = await self._connection.channel()
+        try:
+            return (await self._looking.declare_queue(name, passive=True)).declaration_result.message_count or 0
+        except ChannelNotFoundEntity:
+            self._looking = None  # the broker has closed it
+            return 0
 
     async def wait_for(self, name: str, count: int, within: float = 20) -> None:
         """Wait until `count` messages wait."""

@@ -19,9 +19,7 @@ from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 from faststream.rabbit import ExchangeType, RabbitBroker, RabbitExchange, RabbitQueue
 from pamqp import commands, frame
-from pamqp.commands import Basic
 
-from tiercast_gateway.deliveries import consume
 from tiercast_gateway.events import BadEvent, beacon, presence, signal_entry, tier_event
 from tiercast_gateway.ring import LogEntry
 from tiercast_shared.contracts.base import Beacon
@@ -30,6 +28,7 @@ from tiercast_shared.contracts.signals import SIGNAL_PUBLISHED
 from tiercast_shared.contracts.tiers import SessionRevoked, TierChanged
 from tiercast_shared.eventlog.beacon import BEACON
 from tiercast_shared.messaging.broker import BROKER_ERRORS, CONNECT_TIMEOUT, HEARTBEAT_SECONDS, with_heartbeat
+from tiercast_shared.messaging.deliveries import Message, consume
 from tiercast_shared.messaging.probe import PROBE, ProbeReturned, probe
 from tiercast_shared.messaging.topology import (
     GATEWAY_PRESENCE,
@@ -159,7 +158,9 @@ class EventConsumer:
                     await declared.bind(await broker.declare_exchange(fanout))
                 await declared.bind(await broker.declare_exchange(probes), name)
                 channel = cast("Channel", await declared.channel.get_underlay_channel())
-                await consume(channel, name, self._deliver)  # what is lost with this process is in the logs
+                await consume(
+                    channel, name, self._deliver, no_ack=True
+                )  # what is lost with this process is in the logs
             self._heard()
             self._dead = None
             log.info("consuming", queue=name, heartbeat=HEARTBEAT_SECONDS)
@@ -170,32 +171,32 @@ class EventConsumer:
                 async with asyncio.timeout(STOP_SECONDS):
                     await broker.stop()
 
-    def _deliver(self, exchange: str, properties: Basic.Properties, body: bytes) -> None:
+    def _deliver(self, message: Message) -> None:
         self._heard()
-        headers = properties.headers or {}
-        kind = properties.message_type or headers.get("type")
+        headers = message.properties.headers or {}
+        kind = message.properties.message_type or headers.get("type")
         if kind == PROBE:
             return
         try:
-            self._dispatch(kind, exchange, headers, body, properties.correlation_id)
+            self._dispatch(kind, headers, message)
         except BadEvent as error:
             log.error(  # noqa: TRY400 - the reason says it all
                 "an event was not understood and is skipped; its log will be asked",
-                exchange=exchange,
+                exchange=message.exchange,
                 reason=str(error),
             )
 
-    def _dispatch(
-        self, kind: object, exchange: str, headers: Mapping[str, object], body: bytes, correlation_id: str | None
-    ) -> None:
-        if exchange == GATEWAY_PRESENCE:
+    def _dispatch(self, kind: object, headers: Mapping[str, object], message: Message) -> None:
+        body = message.body
+        if message.exchange == GATEWAY_PRESENCE:
             self._handler.presence(presence(body))
             return
-        from_ingest = exchange == SIGNALS_EVENTS
+        from_ingest = message.exchange == SIGNALS_EVENTS
         if kind == BEACON:
             (self._handler.signals_beacon if from_ingest else self._handler.tiers_beacon)(beacon(body))
         elif from_ingest and kind == SIGNAL_PUBLISHED:
-            self._handler.signal(str(headers.get("epoch", "")), signal_entry(headers, body, correlation_id))
+            entry = signal_entry(headers, body, message.properties.correlation_id)
+            self._handler.signal(str(headers.get("epoch", "")), entry)
         elif not from_ingest and kind in {"tier.changed", "session.revoked"}:
             self._handler.tier_event(str(headers.get("epoch", "")), tier_event(body))
 

@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from aio_pika.abc import AbstractConnection
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.abc import AbstractChannel
 
 from tiercast_ingest.delivery import MessageHandler
 from tiercast_ingest.domain.acknowledgements import Acknowledgements
-from tiercast_shared.errors import Rejected, TiercastError
+from tiercast_ingest.domain.settlement import Stored
+from tiercast_shared.errors import Rejected, TiercastError, Unavailable
 from tiercast_shared.messaging.broker import BROKER_ERRORS, told_apart_from_cancellation
+from tiercast_shared.messaging.deliveries import Message, consume
 from tiercast_shared.messaging.topology import SIGNALS_DEAD, SIGNALS_INBOUND, declare_inbound
 from tiercast_shared.observability import get_logger
 
@@ -54,9 +57,12 @@ class Consumer:
         self._acknowledgements = Acknowledgements()
         self._taken_at: dict[int, float] = {}
         """When each message that is not settled was delivered, oldest first."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """For the few that are not settled by being stored at once."""
         self._settled = asyncio.Event()
         self._ended = asyncio.Event()
         self._reason = ""
+        self._finished = False
 
     @classmethod
     @asynccontextmanager
@@ -71,7 +77,6 @@ class Consumer:
         channel = await connection.channel(publisher_confirms=False)
         await declare_inbound(channel)
         await channel.set_qos(prefetch_count=prefetch)
-        # aio-pika's own consumer would start a second task for every message
         consumer = cls(await channel.get_underlay_channel(), handler, prefetch, queues)
         channel.close_callbacks.add(lambda _channel, error: consumer.end(f"the channel was closed: {error}"))
         await consumer.begin()
@@ -95,7 +100,7 @@ class Consumer:
     async def begin(self) -> None:
         """Ask for messages."""
         self._channel.on_consumer_cancel_callbacks.add(lambda _frame: self.end("the broker cancelled the consumer"))
-        self._tag = (await self._channel.basic_consume(SIGNALS_INBOUND, self._on_message)).consumer_tag
+        self._tag = await consume(self._channel, SIGNALS_INBOUND, self._on_message, no_ack=False)
 
     async def run(self) -> None:
         """Acknowledge, and watch over the consumer, until it ends.
@@ -116,6 +121,14 @@ class Consumer:
 
     async def finish(self) -> None:
         """Take no more messages, give those in flight a moment, and acknowledge what is settled."""
+        try:
+            await self._finish()
+        finally:
+            self._finished = True
+            for task in self._tasks:
+                task.cancel()
+
+    async def _finish(self) -> None:
         if self._channel.is_closed or self._tag is None:
             return
         with suppress(*BROKER_ERRORS):
@@ -125,31 +138,60 @@ class Consumer:
                     await self._all_settled()
             await self._flush(wait=True)
 
-    async def _on_message(self, message: DeliveredMessage) -> None:
-        tag = message.delivery_tag
-        assert tag is not None, "a delivery has a tag"
+    def _on_message(self, message: Message) -> None:
         self._deliveries += 1
-        self._acknowledgements.delivered(tag)
-        self._taken_at[tag] = time.monotonic()
+        self._acknowledgements.delivered(message.tag)
+        self._taken_at[message.tag] = time.monotonic()
         try:
-            await self._handle(tag, message)
-        except Exception as error:
-            log.exception("message failed, it will be delivered again", delivery_tag=tag)
-            self.end(f"{type(error).__name__}: {error}")
-            return
-        self._acknowledgements.settle(tag)
-        del self._taken_at[tag]
+            if self._handler.admits(message):
+                self._handler.store(message, partial(self._on_outcome, message))
+            else:
+                self._acknowledgements.detain(message.tag)
+                self._begin(message, self._handler.store_in_turn(message))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this message's outcome
+            self._on_outcome(message, error)
+
+    def _on_outcome(self, message: Message, outcome: Stored | Exception) -> None:
+        if self._finished:
+            return  # it is delivered again to the next consumer
+        if isinstance(outcome, Stored):
+            self._settle(message)
+        elif isinstance(outcome, Rejected):
+            self._begin(message, self._bury(message, outcome))
+        elif isinstance(outcome, Unavailable):
+            self._begin(message, self._handler.store_patiently(message))
+        else:
+            self._give_up(message, outcome)
+
+    def _begin(self, message: Message, work: Awaitable[None]) -> None:
+        """Let `work` settle a message, however long it takes."""
+        task = asyncio.ensure_future(self._settled_by(message, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _settled_by(self, message: Message, work: Awaitable[None]) -> None:
+        try:
+            try:
+                await work
+            except Rejected as error:
+                await self._bury(message, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._give_up(message, error)
+        else:
+            self._settle(message)
+
+    async def _bury(self, message: Message, error: Rejected) -> None:
+        self._acknowledgements.detain(message.tag)
+        await self._handler.bury(message, error)
+
+    def _settle(self, message: Message) -> None:
+        self._acknowledgements.settle(message.tag)
+        del self._taken_at[message.tag]
         self._settled.set()
 
-    async def _handle(self, tag: int, message: DeliveredMessage) -> None:
-        try:
-            if not self._handler.admits(message):
-                self._acknowledgements.detain(tag)
-                await self._handler.turn(message)
-            await self._handler.store(message)
-        except Rejected as error:
-            self._acknowledgements.detain(tag)
-            await self._handler.bury(message, error)
+    def _give_up(self, message: Message, error: Exception) -> None:
+        log.error("message failed, it will be delivered again", delivery_tag=message.tag, exc_info=error)
+        self.end(f"{type(error).__name__}: {error}")
 
     async def _acknowledge(self) -> None:
         while True:

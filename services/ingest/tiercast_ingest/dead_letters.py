@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from aio_pika import DeliveryMode
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.abc import AbstractChannel
 from pamqp import encode
 from pamqp.commands import Basic
 from yarl import URL
@@ -16,6 +16,7 @@ from tiercast_ingest.domain.sender import PRODUCER_HEADER
 from tiercast_ingest.metrics import IngestMetrics
 from tiercast_shared.errors import Rejected
 from tiercast_shared.messaging.broker import BROKER_ERRORS, PUBLISH_TIMEOUT, connected
+from tiercast_shared.messaging.deliveries import Message
 from tiercast_shared.messaging.patience import confirmed, unblocked
 from tiercast_shared.messaging.topology import SIGNALS_DEAD, declare_inbound
 from tiercast_shared.observability import get_logger
@@ -54,9 +55,9 @@ class DeadLetters:
         """Close the connection."""
         await self._connection.aclose()
 
-    async def bury(self, message: DeliveredMessage, producer: str | None, error: Rejected) -> None:
+    async def bury(self, message: Message, producer: str | None, error: Rejected) -> None:
         """Publish `message` as a dead letter; returns when the broker has it, however long that takes."""
-        properties = dead_properties(message.header.properties, producer, error, self._user)
+        properties = dead_properties(message.properties, producer, error, self._user)
         async with self._turn:
             while True:
                 try:

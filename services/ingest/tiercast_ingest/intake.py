@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from tiercast_ingest.domain.reasons import UNSTORABLE
 from tiercast_ingest.domain.settlement import Stored, Submission
@@ -10,14 +11,13 @@ from tiercast_ingest.domain.submission import SubmittedSignal
 from tiercast_ingest.metrics import IngestMetrics
 from tiercast_shared.errors import Rejected, Unavailable
 from tiercast_shared.eventlog.database import Unstorable
-from tiercast_shared.eventlog.writer import BatchWriter
+from tiercast_shared.eventlog.writer import BatchWriter, Done, outcome_of
 from tiercast_shared.observability import get_logger
 
 log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a submission came from."""
 
     transport: str
@@ -53,18 +53,16 @@ class Intake:
             Rejected: 409 if its producer has used this `signal_id` for another content.
             Unavailable: it cannot be stored now, or its outcome is unknown; repeating is safe.
         """
+        return await outcome_of(partial(self.put, origin, signal))
+
+    def put(self, origin: Origin, signal: SubmittedSignal, done: Done[Stored]) -> None:
+        """Have a submission stored, without waiting: `done` is told what `take` would return or raise."""
+        submission = Submission(origin.producer, signal, origin.correlation_id, origin.received_at)
         try:
             self._admit()
-            stored = await self._writer.submit(
-                Submission(origin.producer, signal, origin.correlation_id, origin.received_at)
-            )
-        except Unstorable as error:
-            raise Rejected(422, UNSTORABLE, f"body: the database refuses it: {error}") from error
-        except Unavailable:
-            self._metrics.postponed(origin.transport)
-            raise
-        self._note(origin, signal, stored)
-        return stored
+            self._writer.put(submission, lambda outcome: done(self._noted(origin, signal, outcome)))
+        except Unavailable as error:
+            done(self._noted(origin, signal, error))
 
     def refuse(self, origin: Origin, error: Rejected) -> None:
         """Count and log a submission that can never be stored."""
@@ -77,6 +75,16 @@ class Intake:
             transport=origin.transport,
             correlation_id=origin.correlation_id,
         )
+
+    def _noted(self, origin: Origin, signal: SubmittedSignal, outcome: Stored | Exception) -> Stored | Exception:
+        """Count and log what came of a submission."""
+        if isinstance(outcome, Stored):
+            self._note(origin, signal, outcome)
+        elif isinstance(outcome, Unstorable):
+            return Rejected(422, UNSTORABLE, f"body: the database refuses it: {outcome}")
+        elif isinstance(outcome, Unavailable):
+            self._metrics.postponed(origin.transport)
+        return outcome
 
     def _note(self, origin: Origin, signal: SubmittedSignal, stored: Stored) -> None:
         if stored.duplicate:

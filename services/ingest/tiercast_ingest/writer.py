@@ -3,13 +3,12 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Table, bindparam, insert
+from sqlalchemy import BindParameter, Connection, Dialect, Row, Table, bindparam, insert
 from sqlmodel import col, select
-from sqlmodel.sql.expression import Select
 
 from tiercast_ingest.domain.settlement import Entry, Key, Known, LogEnd, Settlement, Stored, Submission
 from tiercast_ingest.store import event_of
@@ -23,8 +22,6 @@ Announce = Callable[[Head, Sequence[LogEvent]], None]
 """Told of entries after their commit; `Publisher.offer` in production."""
 
 SIGNAL_LOG = cast("Table", SignalLogEntry.__table__)  # type: ignore[attr-defined]
-INSERT = insert(SIGNAL_LOG)
-COLUMNS = tuple(column.name for column in fields(Entry))
 
 
 class SignalWriter:
@@ -74,8 +71,8 @@ def append(connection: Connection, batch: Sequence[Submission], now: float) -> A
     settlement = Settlement(_end(head), known, now)
     outcomes: list[Stored | Exception] = [settlement.settle(submission) for submission in batch]
     if settlement.entries:
-        connection.execute(INSERT, [_row(entry) for entry in settlement.entries])
-        move_head(connection, SignalLogHead, **asdict(settlement.end))
+        connection.exec_driver_sql(_inserting(connection.dialect), settlement.entries)
+        move_head(connection, SignalLogHead, **settlement.end._asdict())
     return Appended(Head(head.epoch, settlement.end.seq), outcomes, settlement.entries)
 
 
@@ -87,28 +84,33 @@ def _known(
         names[submission.producer].append(submission.signal.content.signal_id)
     known: dict[Key, Known] = {}
     for producer, signal_ids in names.items():
-        values = {"producer": producer, "signal_ids": _padded(signal_ids)}
-        for signal_id, wire_id, fingerprint, seq in connection.execute(_finding(row), values):
-            known[producer, signal_id] = Known(wire_id, fingerprint, seq)
+        values = (producer, *_padded(signal_ids))
+        for signal_id, *found in connection.exec_driver_sql(_finding(connection.dialect, row, len(values) - 1), values):
+            known[producer, signal_id] = Known(*found)
     return known
 
 
 @cache
-def _finding(row: type[SignalLogEntry | ArchivedSignal]) -> Select[str, str, bytes, int]:
-    """To put a statement together costs more than to run it."""
-    return select(row.signal_id, row.id, row.fingerprint, row.seq).where(
-        row.producer == bindparam("producer"), col(row.signal_id).in_(bindparam("signal_ids", expanding=True))
+def _finding(dialect: Dialect, row: type[SignalLogEntry | ArchivedSignal], size: int) -> str:
+    """What finds signals by producer and `size` names, in the database's words: to put it together costs more than to run it."""
+    names: list[BindParameter[str]] = [bindparam(f"signal_id_{place}") for place in range(size)]
+    found = select(row.signal_id, row.id, row.fingerprint, row.seq)
+    return str(
+        found.where(row.producer == bindparam("producer"), col(row.signal_id).in_(names)).compile(dialect=dialect)
     )
+
+
+@cache
+def _inserting(dialect: Dialect) -> str:
+    """What inserts an `Entry`, in the database's words."""
+    assert Entry._fields == tuple(SIGNAL_LOG.columns.keys()), "values go by their places"
+    return str(insert(SIGNAL_LOG).compile(dialect=dialect))
 
 
 def _padded(values: list[str]) -> list[str]:
     """Repeat the last value up to a power of two, so that few different statements need to be prepared."""
     size = 1 << (len(values) - 1).bit_length()
     return values + values[-1:] * (size - len(values))
-
-
-def _row(entry: Entry) -> dict[str, object]:
-    return {name: getattr(entry, name) for name in COLUMNS}
 
 
 def _end(head: Row[Any]) -> LogEnd:

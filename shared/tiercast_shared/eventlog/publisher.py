@@ -9,9 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
 from itertools import takewhile
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tiercast_shared.contracts.base import SCHEMA_VERSION, Beacon
 from tiercast_shared.errors import Unavailable, reasons
@@ -41,8 +40,7 @@ PUBLISH_THE_REST_SECONDS = 2.0
 log = get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
+class LogEvent(NamedTuple):
     """An entry of a log as it is published; epoch and time are put in when it is."""
 
     seq: int

@@ -6,6 +6,7 @@ No timer and no added latency when idle; under load, batches form by themselves.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 from tiercast_shared.errors import Unavailable
@@ -17,6 +18,25 @@ Commit = Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
 """Commits a batch in one transaction and returns one outcome per item, in order: a result, or the exception that this item alone
 earned. It raises when the whole batch failed, with nothing committed unless it raises `Unavailable`."""
 
+Done = Callable[[Result | Exception], None]
+"""Told what came of an item. It may not raise."""
+
+
+async def outcome_of(start: Callable[[Done[Result]], None]) -> Result:
+    """Wait until what `start` begins is done; returns its result, or raises its exception."""
+    future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    start(partial(_resolve, future))
+    return await future
+
+
+def _resolve(future: "asyncio.Future[Result]", outcome: Result | Exception) -> None:
+    if future.done():
+        return  # who waited has stopped
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
 
 class BatchWriter(Generic[Item, Result]):
     """Collects what is submitted concurrently into batches and commits one batch at a time."""
@@ -25,7 +45,7 @@ class BatchWriter(Generic[Item, Result]):
         self._commit = commit
         self._max_batch = max_batch
         self._max_waiting = max_waiting
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[tuple[Item, Done[Result]]] = deque()
         self._arrived = asyncio.Event()
 
     @property
@@ -40,12 +60,18 @@ class BatchWriter(Generic[Item, Result]):
             Unavailable: too much is waiting, or the store is away; the outcome may be unknown, repeating is safe.
             Exception: what the commit found wrong with this item alone.
         """
+        return await outcome_of(partial(self.put, item))
+
+    def put(self, item: Item, done: Done[Result]) -> None:
+        """Have `item` committed, without waiting: `done` is told what `submit` would return or raise.
+
+        Raises:
+            Unavailable: too much is waiting.
+        """
         if len(self._waiting) >= self._max_waiting:
             raise Unavailable(f"{self._max_waiting} submissions are waiting to be stored")
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((item, done))
         self._arrived.set()
-        return await future
 
     async def run(self) -> None:
         """Commit batches until cancelled."""
@@ -59,19 +85,14 @@ class BatchWriter(Generic[Item, Result]):
         finally:
             self._refuse_the_rest()
 
-    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _settle(self, batch: list[tuple[Item, Done[Result]]]) -> None:
         try:
             outcomes = await self._outcomes([item for item, _ in batch])
         except asyncio.CancelledError:
             self._waiting.extendleft(reversed(batch))  # refused with the rest; whether it was committed is unknown
             raise
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if future.done():
-                continue  # its submitter stopped waiting
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+        for (_, done), outcome in zip(batch, outcomes, strict=True):
+            done(outcome)
 
     async def _outcomes(self, items: list[Item]) -> Sequence[Result | Exception]:
         try:
@@ -85,7 +106,6 @@ class BatchWriter(Generic[Item, Result]):
         return [outcome for item in items for outcome in await self._outcomes([item])]
 
     def _refuse_the_rest(self) -> None:
-        for _, future in self._waiting:
-            if not future.done():
-                future.set_exception(Unavailable("shutting down"))
-        self._waiting.clear()
+        while self._waiting:
+            _, done = self._waiting.popleft()
+            done(Unavailable("shutting down"))

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import aio_pika
 from aio_pika import DeliveryMode
@@ -15,10 +14,9 @@ from aiormq.channel import Channel
 from pamqp import frame
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 from yarl import URL
 
-from tiercast_shared.messaging import amqp_numbers, frames, lenient
+from tiercast_shared.messaging import amqp_numbers, codec, frames, lenient
 from tiercast_shared.messaging.patience import confirmed, unblocked
 from tiercast_shared.messaging.topology import declare_events
 
@@ -39,8 +37,7 @@ PUBLISH_TIMEOUT = 10.0
 HeaderValue = str | int | float
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingEvent:
+class OutgoingEvent(NamedTuple):
     """A message for one of the event exchanges."""
 
     body: bytes
@@ -183,7 +180,7 @@ class Sender:
     def _content(self, properties: Basic.Properties, body: bytes) -> bytes:
         number, size = self._channel.number, self._channel.max_content_size
         parts = [body[start : start + size] for start in range(0, len(body), size)]
-        header = frame.marshal(ContentHeader(body_size=len(body), properties=properties), number)
+        header = codec.content_header(len(body), properties, number)
         return header + b"".join(frame.marshal(ContentBody(part), number) for part in parts)
 
 

@@ -6,10 +6,11 @@ A connection has one reader, so no lock is needed; all that has arrived is taken
 
 from typing import Any
 
-import pamqp.frame
 from aiormq import connection
 from aiormq.exceptions import AMQPConnectionError, InvalidFrameError, ProtocolSyntaxError
 from pamqp.exceptions import PAMQPException
+
+from tiercast_shared.messaging import codec
 
 HEAD = 7
 """Type (1 byte), channel (2), length (4); after as many bytes of payload comes one that ends the frame."""
@@ -67,7 +68,7 @@ class Receiver(connection.FrameReceiver):
                 raise StopAsyncIteration
             await self.take_more()
         try:
-            return pamqp.frame.unmarshal(frame)
+            return codec.unmarshal(frame)
         except PAMQPException as error:
             raise InvalidFrameError(str(error)) from error
 

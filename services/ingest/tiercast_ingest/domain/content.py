@@ -1,7 +1,7 @@
 """What a signal says, normalised: numbers are floats, times are UTC, the symbol is in upper case."""
 
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 import orjson
 
@@ -10,8 +10,7 @@ DEFAULT_ASSET_TYPE = "stock"
 DEFAULT_DATA_SOURCE = "weighted_consensus"
 
 
-@dataclass(frozen=True, slots=True)
-class SignalContent:
+class SignalContent(NamedTuple):
     """A signal as its producer means it. What was left out is None, also where it has a default."""
 
     signal_id: str

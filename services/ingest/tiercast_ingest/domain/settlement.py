@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tiercast_ingest.domain.identifiers import new_identifier
 from tiercast_ingest.domain.reasons import CONFLICT
 from tiercast_ingest.domain.signal import render, signal_type, smallest_feed
 from tiercast_ingest.domain.submission import SubmittedSignal
-from tiercast_shared.contracts.signals import Feed, SignalType
+from tiercast_shared.contracts.signals import SignalType
 from tiercast_shared.errors import Rejected
 from tiercast_shared.eventlog.chain import link
 
@@ -32,8 +33,7 @@ class Submission:
         return self.producer, self.signal.content.signal_id
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A signal that is in the log."""
 
     wire_id: str
@@ -41,8 +41,7 @@ class Known:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """The submission is in the log, now or (`duplicate`) since an earlier time."""
 
     wire_id: str
@@ -51,8 +50,7 @@ class Stored:
     duplicate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LogEnd:
+class LogEnd(NamedTuple):
     """The last position and link of both chains, and the last signal's time."""
 
     seq: int
@@ -62,9 +60,8 @@ class LogEnd:
     server_timestamp: float
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A new entry of the log: named as its columns are."""
+class Entry(NamedTuple):
+    """A new entry of the log: its columns, in their order."""
 
     seq: int
     body: bytes
@@ -75,7 +72,7 @@ class Entry:
     standard_seq: int | None
     standard_chain: bytes | None
     id: str
-    feed: Feed
+    feed: str
     symbol: str
     producer: str
     signal_id: str
@@ -91,15 +88,16 @@ class Settlement:
         self.entries: list[Entry] = []
         self._known = dict(known)
         self._now = now
+        self._rounded_now = round(now, 6)
 
     def settle(self, submission: Submission) -> Stored | Rejected:
         """Number a new submission; recognise one that is in the log, or earlier in the batch, with the same or another content."""
-        kind = signal_type(submission.signal.content.confidence)
-        fingerprint = submission.signal.content.fingerprint()
-        known = self._known.get(submission.key)
+        key, content = submission.key, submission.signal.content
+        kind, fingerprint = signal_type(content.confidence), content.fingerprint()
+        known = self._known.get(key)
         if known is None:
             entry = self._append(submission, kind, fingerprint)
-            self._known[submission.key] = Known(entry.id, fingerprint, entry.seq)
+            self._known[key] = Known(entry.id, fingerprint, entry.seq)
             return Stored(entry.id, entry.seq, kind, duplicate=False)
         if known.fingerprint == fingerprint:
             return Stored(known.wire_id, known.seq, kind, duplicate=known.wire_id != submission.wire_id)
@@ -109,7 +107,9 @@ class Settlement:
 
     def _append(self, submission: Submission, kind: SignalType, fingerprint: bytes) -> Entry:
         end, content = self.end, submission.signal.content
-        server_timestamp = max(round(self._now, 6), round(end.server_timestamp + 1e-6, 6))
+        server_timestamp = self._rounded_now
+        if server_timestamp <= end.server_timestamp:
+            server_timestamp = round(end.server_timestamp + 1e-6, 6)
         body = render(submission.signal, wire_id=submission.wire_id, kind=kind, server_timestamp=server_timestamp)
         standard = kind is SignalType.STANDARD
         self.end = LogEnd(
@@ -129,7 +129,7 @@ class Settlement:
             standard_seq=self.end.standard_seq if standard else None,
             standard_chain=self.end.standard_chain if standard else None,
             id=submission.wire_id,
-            feed=smallest_feed(kind),
+            feed=smallest_feed(kind).value,
             symbol=content.symbol,
             producer=submission.producer,
             signal_id=content.signal_id,

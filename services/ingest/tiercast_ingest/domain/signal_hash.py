@@ -5,18 +5,17 @@ a number counts as it stands in the body (`87.0`, `175`, `1e-7`) or as Python wr
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain, product
 from json.encoder import encode_basestring_ascii
+from typing import NamedTuple
 
 from tiercast_ingest.domain.reasons import HASH_MISMATCH
 from tiercast_ingest.domain.strict_json import Number
 from tiercast_shared.errors import FieldError, Rejected
 
 
-@dataclass(frozen=True, slots=True)
-class HashedFields:
+class HashedFields(NamedTuple):
     """What the hash covers, as the producer sent it, defaults filled in."""
 
     signal_id: str

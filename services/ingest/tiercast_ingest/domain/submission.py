@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from tiercast_ingest.domain import strict_json
 from tiercast_ingest.domain.content import DEFAULT_STRATEGY, SignalContent
@@ -25,8 +25,7 @@ SYMBOL = re.compile(r"[A-Za-z0-9./_:^=-]{1,20}")
 SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class SubmittedSignal:
+class SubmittedSignal(NamedTuple):
     """A submission in which everything is right."""
 
     content: SignalContent

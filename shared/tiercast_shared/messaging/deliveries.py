@@ -5,16 +5,30 @@ more than what is done with a signal. So frames of deliveries are taken where ai
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-Handler = Callable[[str, Basic.Properties, bytes], None]
-"""Takes the exchange, the properties and the body of a message."""
+
+class Message(NamedTuple):
+    """A message as it was delivered."""
+
+    tag: int
+    """What acknowledges it on its channel."""
+    exchange: str
+    properties: Basic.Properties
+    body: bytes
+    received_at: float
+    """When its last frame was read, Unix seconds."""
+
+
+Handler = Callable[[Message], None]
+"""May not wait."""
 
 Frame = tuple[int, Any]
 """Size and content, as aiormq queues it."""
@@ -52,19 +66,21 @@ class Deliveries:
         body = b"".join(self._parts)
         self._delivery, self._parts = None, []
         try:
-            self._handle(delivery.exchange or "", self._properties, body)
+            self._handle(Message(delivery.delivery_tag or 0, delivery.exchange, self._properties, body, time.time()))
         except Exception as error:  # noqa: BLE001 - a bug of ours is told, and must not end the connection
-            problem = {"message": "an event could not be handled", "exception": error}
+            problem = {"message": "a message could not be handled", "exception": error}
             asyncio.get_running_loop().call_exception_handler(problem)
 
 
-async def consume(channel: AbstractChannel, queue: str, handle: Handler) -> None:
-    """Have `handle` called with each message of `queue`, in order. It may not wait, and what it raises is logged.
+async def consume(channel: AbstractChannel, queue: str, handle: Handler, *, no_ack: bool) -> str:
+    """Have `handle` called with each message of `queue`, in order, and return what cancels that. What it raises is logged.
 
-    The broker takes a message as acknowledged when it has sent it. The channel may have no other consumer.
+    With `no_ack` the broker takes a message as acknowledged when it has sent it. The channel may have no other consumer.
     """
     channel.frames.put = Deliveries(handle, channel.frames.put).put  # type: ignore[method-assign]
-    await channel.basic_consume(queue, _unreached, no_ack=True)
+    answer = await channel.basic_consume(queue, _unreached, no_ack=no_ack)
+    assert answer.consumer_tag is not None, "a consumer has a tag"
+    return answer.consumer_tag
 
 
 async def _unreached(message: DeliveredMessage) -> None:

@@ -9,7 +9,7 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic, Channel, Queue
 from pamqp.header import ContentHeader
 
-from tiercast_gateway.deliveries import Deliveries
+from tiercast_shared.messaging.deliveries import Deliveries, Message
 
 
 @dataclass
@@ -21,11 +21,11 @@ class Scene:
     def __post_init__(self) -> None:
         self.deliveries = Deliveries(self._handle, self._pass_on)
 
-    def _handle(self, exchange: str, properties: Basic.Properties, body: bytes) -> None:
+    def _handle(self, message: Message) -> None:
         if self.faults:
             self.faults -= 1
             raise ZeroDivisionError("a bug")
-        self.handled.append((exchange, properties.message_id, body))
+        self.handled.append((message.exchange, message.properties.message_id, message.body))
 
     async def _pass_on(self, item: tuple[int, Any]) -> None:
         self.passed_on.append(item[1])

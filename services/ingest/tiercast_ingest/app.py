@@ -99,7 +99,9 @@ async def running(
             metrics.committed(events)
             publisher.offer(head, events)
 
-        writer = BatchWriter[Submission, Stored](make_writer(database, announce).commit, max_batch=settings.max_batch)
+        writer = BatchWriter[Submission, Stored](
+            make_writer(database, announce).commit, pace=publisher.keep_up, max_batch=settings.max_batch
+        )
         metrics.watch_waiting(lambda: writer.waiting)
         intake = Intake(writer, metrics, admit=admission.check)
         stack.enter_context(metrics_server(registry, host=settings.host, port=settings.metrics_port))

@@ -30,6 +30,9 @@ SAVE_SECONDS = 0.1
 OFFER_SECONDS = 0.003
 """How much later than the database's own notice of a commit the committing process may offer its entries: else they are read."""
 
+KEEP_UP_SECONDS = 0.1
+"""For how long a writer lets the publisher catch up, at most: a broker that does not answer must not stop it."""
+
 RETRY_SECONDS = 0.5
 
 RELEASE_TIMEOUT = 1.0
@@ -103,7 +106,7 @@ class Publisher:
         self._monotonic = monotonic
         self._window = window
         self._recent: deque[LogEvent] = deque(maxlen=4 * window)
-        self._wake, self._offered = asyncio.Event(), asyncio.Event()
+        self._wake, self._offered, self._moved = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._head = Head("", 0)
         self._cursor = 0
         self._saved = 0
@@ -129,6 +132,18 @@ class Publisher:
         if head.seq > self._head.seq or head.epoch != self._head.epoch:
             self._head = head
             self._wake.set()
+
+    async def keep_up(self) -> None:
+        """Wait a moment while more than a window is not published yet.
+
+        A writer that is faster than the publisher only makes each signal wait behind more of them. What waits before the log can
+        still be overtaken there, by another producer's single signal; what is in the log cannot.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KEEP_UP_SECONDS):
+                while self.backlog > self._window:
+                    self._moved.clear()
+                    await self._moved.wait()
 
     async def publish_the_rest(self) -> None:
         """Before a stop, give what is committed a moment; what is left then is published by the next holder of the lease."""
@@ -157,6 +172,7 @@ class Publisher:
 
     def _hold(self, held: bool) -> None:
         self._holding = held
+        self._moved.set()
         self._observer.holding(held)
 
     async def _publish_while_possible(self) -> None:
@@ -215,6 +231,7 @@ class Publisher:
         at = self._clock()
         await outlet.publish([self._stamp(event, at) for event in events])
         self._cursor = events[-1].seq
+        self._moved.set()
         self._observer.published(events, at)
 
     async def _woken(self) -> bool:

@@ -38,11 +38,23 @@ def _resolve(future: "asyncio.Future[Result]", outcome: Result | Exception) -> N
         future.set_result(outcome)
 
 
-class BatchWriter(Generic[Item, Result]):
-    """Collects what is submitted concurrently into batches and commits one batch at a time."""
+async def at_once() -> None:
+    """Do not wait."""
 
-    def __init__(self, commit: Commit[Item, Result], *, max_batch: int = 500, max_waiting: int = 10_000) -> None:
+
+class BatchWriter(Generic[Item, Result]):
+    """Collects what is submitted concurrently into batches and commits one batch at a time, when `pace` has returned."""
+
+    def __init__(
+        self,
+        commit: Commit[Item, Result],
+        *,
+        pace: Callable[[], Awaitable[None]] = at_once,
+        max_batch: int = 500,
+        max_waiting: int = 10_000,
+    ) -> None:
         self._commit = commit
+        self._pace = pace
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[Item, Done[Result]]] = deque()
@@ -80,6 +92,7 @@ class BatchWriter(Generic[Item, Result]):
                 await self._arrived.wait()
                 self._arrived.clear()
                 while self._waiting:
+                    await self._pace()
                     taken = [self._waiting.popleft() for _ in range(min(self._max_batch, len(self._waiting)))]
                     await self._settle(taken)
         finally:

@@ -16,7 +16,8 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,15 @@ from tests.bench.system import HERE, SERVER_CORE, on_core, system
 from tests.bench.workspace import workspace
 from tests.support.producers import premium, publish_fast, standard
 from tests.support.stack import PRODUCER, Stack
+from tiercast_shared.messaging.topology import SIGNALS_EVENTS
 
 TARGET_PER_CORE, TARGET_RATIO = 3000.0, 5.0
 BULK, SINGLE_CONNECTIONS = 500, 32
 FLOOR_SIGNALS = 400
+ROUND = 4000
+"""Signals published at once: while they are, ingest may stand still, but not for longer than its lease to publish lasts."""
+
+COPIES = "bench.ingest.copies"
 
 
 def made(count: int) -> list[dict[str, object]]:
@@ -42,18 +48,41 @@ def made(count: int) -> list[dict[str, object]]:
     return [premium() if number % 3 == 0 else standard() for number in range(count)]
 
 
-async def published(stack: Stack, head: int, within: float = 300) -> None:
-    """Until the log is published up to `head`."""
-    deadline = time.monotonic() + within
-    async with httpx.AsyncClient(base_url=stack.ingest.url, headers={"X-Service-Key": stack.service_key}) as http:
+class Copies:
+    """A queue that gets every event too: how many it holds tells how far the log is published, at no cost to ingest."""
+
+    def __init__(self, channel: aio_pika.abc.AbstractChannel) -> None:
+        self._channel = channel
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, stack: Stack) -> AsyncIterator["Copies"]:
+        async with await aio_pika.connect(stack.amqp_url) as connection:
+            channel = await connection.channel()
+            queue = await channel.declare_queue(COPIES, exclusive=True)
+            await queue.bind(SIGNALS_EVENTS)
+            yield cls(channel)
+
+    async def clear(self) -> None:
+        await (await self._channel.get_queue(COPIES)).purge()
+
+    async def reach(self, count: int, within: float = 300) -> None:
+        deadline = time.monotonic() + within
         while True:
-            text = (await http.get(stack.ingest.metrics_url)).text
-            if f'tiercast_log_published_entries_total{{log="signals"}} {float(head)}\n' in text:
+            found = (await self._channel.declare_queue(COPIES, passive=True)).declaration_result.message_count or 0
+            if found >= count:
                 return
             if time.monotonic() > deadline:
-                lines = [line for line in text.splitlines() if line.startswith("tiercast_log")]
-                raise SystemExit(f"ingest does not come to {head}: {lines}")
-            await asyncio.sleep(0.25)  # each look costs ingest some milliseconds
+                raise SystemExit(f"ingest does not come to {count}: {found}")
+            await asyncio.sleep(0.02)
+
+
+async def published(stack: Stack, head: int) -> None:
+    """Make sure that the log is published up to `head`; the copies hold a beacon for each second too."""
+    async with httpx.AsyncClient(base_url=stack.ingest.url) as http:
+        wanted = f'tiercast_log_published_entries_total{{log="signals"}} {float(head)}\n'
+        while wanted not in (await http.get(stack.ingest.metrics_url)).text:  # noqa: ASYNC110 - in another process
+            await asyncio.sleep(0.02)
 
 
 async def over_amqp(stack: Stack, signals: list[dict[str, object]]) -> None:
@@ -90,13 +119,22 @@ async def measure(stack: Stack, way: str, count: int, head: int) -> dict[str, fl
     """One run; the log ends at `head` before it."""
     send, share = WAYS[way]
     signals = made(round(count * share))
-    used, servers, began = cpu_seconds(stack.ingest.pid), servers_cpu_seconds(), time.monotonic()
-    await send(stack, signals)
-    if way == "AMQP":
-        servers, began = servers_cpu_seconds(), time.monotonic()
-    await published(stack, head + len(signals))
-    used, elapsed = cpu_seconds(stack.ingest.pid) - used, time.monotonic() - began
-    shares = {name: (now - servers[name]) / elapsed for name, now in servers_cpu_seconds().items()}
+    used = elapsed = 0.0
+    servers = dict.fromkeys(servers_cpu_seconds(), 0.0)
+    async with Copies.open(stack) as copies:
+        for part in (signals[start : start + ROUND] for start in range(0, len(signals), ROUND)):
+            await copies.clear()
+            used_before, servers_before, began = cpu_seconds(stack.ingest.pid), servers_cpu_seconds(), time.monotonic()
+            await send(stack, part)
+            if way == "AMQP":
+                servers_before, began = servers_cpu_seconds(), time.monotonic()
+            await copies.reach(len(part))
+            head += len(part)
+            await published(stack, head)
+            elapsed += time.monotonic() - began
+            used += cpu_seconds(stack.ingest.pid) - used_before
+            servers = {name: servers[name] + now - servers_before[name] for name, now in servers_cpu_seconds().items()}
+    shares = {name: seconds / elapsed for name, seconds in servers.items()}
     return {"signals": len(signals), "per_core_s": len(signals) / used, "per_s": len(signals) / elapsed, **shares}
 
 

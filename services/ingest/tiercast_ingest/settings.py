@@ -76,7 +76,7 @@ class IngestSettings(DatabaseSettings, BrokerSettings, ServiceSettings):
         le=65535,
         description="Messages taken from the broker and not yet acknowledged.",
     )
-    max_batch: int = Field(500, alias="INGEST_MAX_BATCH", ge=1, le=5000, description="Signals in one transaction.")
+    max_batch: int = Field(200, alias="INGEST_MAX_BATCH", ge=1, le=5000, description="Signals in one transaction.")
     backlog_limit: int = Field(
         100_000,
         alias="INGEST_BACKLOG_LIMIT",

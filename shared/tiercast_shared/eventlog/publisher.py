@@ -21,7 +21,7 @@ from tiercast_shared.eventlog.models import Head
 from tiercast_shared.messaging.broker import BROKER_ERRORS, HeaderValue, OutgoingEvent
 from tiercast_shared.observability import get_logger
 
-WINDOW = 500
+WINDOW = 200
 """Messages without a confirm at any time."""
 
 SAVE_SECONDS = 0.1

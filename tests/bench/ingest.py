@@ -24,11 +24,12 @@ from typing import Any
 import aio_pika
 import asyncpg
 import httpx
+import psutil
 
 from tests.bench.bare_log import bare_log
 from tests.bench.figures import Figure, report
 from tests.bench.machine import cpu_seconds, servers_cpu_seconds
-from tests.bench.system import HERE, SERVER_CORE, on_core, system
+from tests.bench.system import HERE, OTHERS_CORE, SERVER_CORE, on_core, system
 from tests.bench.workspace import workspace
 from tests.support.producers import premium, publish_fast, standard
 from tests.support.stack import PRODUCER, Stack
@@ -94,6 +95,12 @@ async def over_amqp(stack: Stack, signals: list[dict[str, object]]) -> None:
         stack.ingest.resume()
 
 
+def alone(stack: Stack) -> None:
+    """Give ingest the core that is the gateway's in other benchmarks."""
+    on_core(stack.gateway.pid, OTHERS_CORE)
+    on_core(stack.ingest.pid, SERVER_CORE)
+
+
 async def in_bulk(stack: Stack, signals: list[dict[str, object]]) -> None:
     """As a producer with many signals does."""
     await stack.publish_all(signals)
@@ -119,7 +126,7 @@ async def measure(stack: Stack, way: str, count: int, head: int) -> dict[str, fl
     """One run; the log ends at `head` before it."""
     send, share = WAYS[way]
     signals = made(round(count * share))
-    used = elapsed = 0.0
+    used = elapsed = busy = 0.0
     servers = dict.fromkeys(servers_cpu_seconds(), 0.0)
     async with Copies.open(stack) as copies:
         for part in (signals[start : start + ROUND] for start in range(0, len(signals), ROUND)):
@@ -128,14 +135,24 @@ async def measure(stack: Stack, way: str, count: int, head: int) -> dict[str, fl
             await send(stack, part)
             if way == "AMQP":
                 servers_before, began = servers_cpu_seconds(), time.monotonic()
+            psutil.cpu_percent(percpu=True)  # of the time since it was last asked
             await copies.reach(len(part))
             head += len(part)
             await published(stack, head)
-            elapsed += time.monotonic() - began
+            took = time.monotonic() - began
+            elapsed += took
+            busy += psutil.cpu_percent(percpu=True)[OTHERS_CORE] / 100 * took
             used += cpu_seconds(stack.ingest.pid) - used_before
             servers = {name: servers[name] + now - servers_before[name] for name, now in servers_cpu_seconds().items()}
     shares = {name: seconds / elapsed for name, seconds in servers.items()}
-    return {"signals": len(signals), "per_core_s": len(signals) / used, "per_s": len(signals) / elapsed, **shares}
+    return {
+        "signals": len(signals),
+        "per_core_s": len(signals) / used,
+        "per_s": len(signals) / elapsed,
+        "own_core_share": used / elapsed,
+        "other_core_share": busy / elapsed,
+        **shares,
+    }
 
 
 async def one_by_one(amqp_url: str, database: str, count: int) -> dict[str, float]:
@@ -177,7 +194,7 @@ async def run(options: argparse.Namespace, directory: Path, backends: Any) -> di
     series: dict[str, Any] = {"runs": {}, "floors": {}, "bare": {}, "batches": []}
     for database in ("postgresql", "sqlite"):
         with system(directory, backends, database=database) as stack:
-            on_core(stack.ingest.pid, SERVER_CORE)
+            alone(stack)
             head = 0
             for _ in range(options.repetitions):
                 floor = await one_by_one(stack.amqp_url, stack.ingest_database, FLOOR_SIGNALS)
@@ -196,7 +213,7 @@ async def run(options: argparse.Namespace, directory: Path, backends: Any) -> di
     if options.batches:
         for size in (1, 10, 100, 500):
             with system(directory, backends, settings={"INGEST_MAX_BATCH": str(size)}) as stack:
-                on_core(stack.ingest.pid, SERVER_CORE)
+                alone(stack)
                 found = await measure(stack, "AMQP", min(options.signals, 400 * size), 0)
                 series["batches"].append({"batch": size, **found})
     return series
@@ -217,6 +234,9 @@ def figures(series: dict[str, Any]) -> list[Figure]:
             figure.target, figure.met = "≥ 3,000/s", figure.median >= TARGET_PER_CORE
             through.target, through.met = "≥ 5 × one by one", (through.ratio or 0) >= TARGET_RATIO
         found += [figure, through]
+        if name.startswith("AMQP"):
+            for core, share in (("ingest's own core", "own_core_share"), ("the other core", "other_core_share")):
+                found.append(Figure(f"{name}: {core} is busy", "%", [run[share] * 100 for run in runs]))
     for database, runs in series["bare"].items():
         floors = [floor["per_s"] for floor in series["floors"][database]]
         bare = [run["per_s"] for run in runs]

@@ -92,7 +92,7 @@ MUTANTS = (
     Mutant(
         "dedup: a submission that is known is stored again",
         INGEST + "domain/settlement.py",
-        "known = self._known.get(submission.key)",
+        "known = self._known.get(key)",
         "known = self._known.get(())",
         ("tests/unit/ingest/test_settlement_of_signals.py",),
     ),

@@ -76,7 +76,9 @@ class Ingest(Owner):
     def __init__(self, name: str, weather: Weather, broker: Broker, database: SignalDatabase) -> None:
         super().__init__(name, weather, broker, database)
         commit = _SignalCommits(self, database).commit
-        self.writer = BatchWriter[Submission, Stored](commit, max_batch=weather.chance.choice((2, 500)))
+        self.writer = BatchWriter[Submission, Stored](
+            commit, pace=self.publisher.keep_up, max_batch=weather.chance.choice((2, 500))
+        )
         self.host.start(self.writer.run, self.publisher.run)
 
 

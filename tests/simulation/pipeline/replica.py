@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from pamqp.commands import Basic
+
 from tests.simulation.pipeline.broker import Broker, Queue
 from tests.simulation.pipeline.database import SignalDatabase, TierDatabase
 from tests.simulation.pipeline.host import Host, Weather
@@ -32,6 +34,7 @@ from tiercast_shared.contracts.tiers import (
     TierLookup,
 )
 from tiercast_shared.messaging.broker import OutgoingEvent
+from tiercast_shared.messaging.deliveries import Message
 from tiercast_shared.messaging.topology import TIERS_EVENTS
 
 CURSORS = CursorCodec("a key for the simulation")
@@ -208,7 +211,9 @@ class Replica:
     def _arrived(self, exchange: str, event: OutgoingEvent) -> None:
         if exchange == TIERS_EVENTS and event.type != "beacon":
             self.knowledge.told(TierChanged.model_validate_json(event.body))
-        self._consumer._dispatch(event.type, exchange, event.headers, event.body, event.correlation_id)
+        properties = Basic.Properties(headers=dict(event.headers), correlation_id=event.correlation_id)
+        message = Message(0, exchange, properties, event.body, asyncio.get_running_loop().time())
+        self._consumer._dispatch(event.type, event.headers, message)
 
     def kill(self) -> None:
         self.lose_queue()

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,7 @@ class Commits:
 
 
 @asynccontextmanager
-async def running(commits: Commits, **limits: int) -> AsyncIterator[BatchWriter[int, int]]:
+async def running(commits: Commits, **limits: Any) -> AsyncIterator[BatchWriter[int, int]]:
     writer = BatchWriter[int, int](commits.commit, **limits)
     task = asyncio.create_task(writer.run())
     try:
@@ -140,3 +142,46 @@ async def test_a_stop_leaves_nobody_waiting():
         tasks += await submitted(writer, [2])
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["shutting down", "shutting down"]
+
+
+async def test_who_does_not_wait_is_told_by_a_call():
+    commits, told = Commits(), list[tuple[int, int | Exception]]()
+    everything = asyncio.Event()
+
+    def note(item: int, outcome: int | Exception) -> None:
+        told.append((item, outcome))
+        if len(told) == 3:
+            everything.set()
+
+    async with running(commits) as writer:
+        for item in (1, -2, 3):
+            writer.put(item, partial(note, item))
+        await everything.wait()
+    assert [(item, type(outcome)) for item, outcome in told] == [(1, int), (-2, ValueError), (3, int)]
+
+
+async def test_at_the_end_everybody_is_told_that_it_was_not_stored():
+    commits, told = Commits(), list[int | Exception]()
+    commits.gate.clear()
+    async with running(commits) as writer:
+        writer.put(1, told.append)
+        await asyncio.sleep(0)
+        writer.put(2, told.append)
+    assert [str(outcome) for outcome in told] == ["shutting down"] * 2
+
+
+async def test_a_batch_is_taken_when_the_pace_allows_and_holds_what_came_until_then():
+    commits, asked, go_on = Commits(), asyncio.Event(), asyncio.Event()
+
+    async def pace() -> None:
+        asked.set()
+        await go_on.wait()
+
+    async with running(commits, pace=pace) as writer:
+        tasks = await submitted(writer, [1])
+        await asked.wait()
+        tasks += await submitted(writer, [2, 3])
+        assert commits.batches == []
+        go_on.set()
+        assert await asyncio.gather(*tasks) == [10, 20, 30]
+    assert commits.batches == [[1, 2, 3]]

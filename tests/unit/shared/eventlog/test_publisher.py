@@ -288,3 +288,46 @@ async def test_who_was_stopped_for_longer_than_the_lease_publishes_nothing_befor
         publisher.offer(Head(EPOCH, 2), world.append(1))
         await eventually(lambda: world.held[-1] is False)
         assert world.confirmed == [], "neither an event nor a beacon"
+
+
+class SlowWorld(World):
+    """A broker that confirms when `gate` is open."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.gate = asyncio.Event()
+
+    async def publish(self, events: Sequence[OutgoingEvent]) -> None:
+        if events[0].headers["type"] != "beacon":
+            await self.gate.wait()
+        await super().publish(events)
+
+
+async def test_a_writer_waits_until_no_more_than_a_window_is_left_to_publish():
+    world = SlowWorld(5)
+    async with publishing(world, window=2) as publisher:
+        await eventually(lambda: publisher.backlog == 5)
+        waiting = asyncio.create_task(publisher.keep_up())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        world.gate.set()
+        await waiting
+        assert publisher.backlog <= 2
+
+
+async def test_a_writer_does_not_wait_for_long_when_the_broker_does_not_answer():
+    world = SlowWorld(5)
+    async with publishing(world, window=2) as publisher:
+        await eventually(lambda: publisher.backlog == 5)
+        await publisher.keep_up()
+        assert publisher.backlog == 5
+
+
+async def test_a_writer_does_not_wait_for_a_publisher_that_holds_no_lease():
+    world = World(5)
+    world.held_by_another = True
+    async with publishing(world, window=2) as publisher:
+        await asyncio.sleep(0)
+        publisher.hint(5)
+        async with asyncio.timeout(0):
+            await publisher.keep_up()

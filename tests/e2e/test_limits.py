@@ -1,7 +1,7 @@
 """Limits per user over real replicas: connections, by the newest of all; and what killed replicas leave behind."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -42,6 +42,14 @@ async def everyone_counts(stack: Stack, connections: int, *, gateways: tuple[int
                 await asyncio.sleep(0.05)
 
 
+async def closed_ones(clients: Sequence[SocketClient], count: int, *, within: float = 20) -> list[SocketClient]:
+    """Wait until so many have read that they were closed, and return all that have."""
+    async with asyncio.timeout(within):
+        while sum(client.close_code is not None for client in clients) < count:  # noqa: ASYNC110 - any of many
+            await asyncio.sleep(0.05)
+    return [client for client in clients if client.close_code is not None]
+
+
 async def test_two_hundred_handshakes_at_once_over_three_replicas_leave_as_many_as_the_tier_has(
     stack: Stack,
 ) -> None:
@@ -52,7 +60,7 @@ async def test_two_hundred_handshakes_at_once_over_three_replicas_leave_as_many_
         await asyncio.gather(*(opened(client) for client in clients))
         try:
             await everyone_counts(stack, LIMIT + 1, gateways=(0, 1, 2))
-            gone = [client for client in clients if client.close_code is not None]
+            gone = await closed_ones(clients, HANDSHAKES - LIMIT)
             assert len(gone) == HANDSHAKES - LIMIT
             assert {client.close_code for client in gone} == {EVICTED}
             assert {client.of("error")[0]["code"] for client in gone} == {"too_many_connections"}

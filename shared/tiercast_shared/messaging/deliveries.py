@@ -35,11 +35,15 @@ Frame = tuple[int, Any]
 
 
 class Deliveries:
-    """Puts the messages of a channel together. All other frames are passed on."""
+    """Puts the messages of a channel together. All other frames are passed on.
 
-    def __init__(self, handle: Handler, pass_on: Callable[[Frame], Awaitable[None]]) -> None:
+    After `turn` messages others have their turn, if it is not 0: what has arrived is read without ever waiting for anything.
+    """
+
+    def __init__(self, handle: Handler, pass_on: Callable[[Frame], Awaitable[None]], *, turn: int = 0) -> None:
         self._handle = handle
         self._pass_on = pass_on
+        self._turn = self._left_of_turn = turn
         self._delivery: Basic.Deliver | None = None
         self._properties = Basic.Properties()
         self._parts: list[bytes] = []
@@ -59,12 +63,16 @@ class Deliveries:
             self._end_if_whole(self._delivery)
         else:
             await self._pass_on(item)
+        if self._turn and not self._left_of_turn:
+            self._left_of_turn = self._turn
+            await asyncio.sleep(0)
 
     def _end_if_whole(self, delivery: Basic.Deliver) -> None:
         if self._missing > 0:
             return
         body = b"".join(self._parts)
         self._delivery, self._parts = None, []
+        self._left_of_turn -= 1
         try:
             self._handle(Message(delivery.delivery_tag or 0, delivery.exchange, self._properties, body, time.time()))
         except Exception as error:  # noqa: BLE001 - a bug of ours is told, and must not end the connection
@@ -72,12 +80,13 @@ class Deliveries:
             asyncio.get_running_loop().call_exception_handler(problem)
 
 
-async def consume(channel: AbstractChannel, queue: str, handle: Handler, *, no_ack: bool) -> str:
+async def consume(channel: AbstractChannel, queue: str, handle: Handler, *, no_ack: bool, turn: int = 0) -> str:
     """Have `handle` called with each message of `queue`, in order, and return what cancels that. What it raises is logged.
 
-    With `no_ack` the broker takes a message as acknowledged when it has sent it. The channel may have no other consumer.
+    With `no_ack` the broker takes a message as acknowledged when it has sent it. For `turn` see `Deliveries`. The channel may have
+    no other consumer.
     """
-    channel.frames.put = Deliveries(handle, channel.frames.put).put  # type: ignore[method-assign]
+    channel.frames.put = Deliveries(handle, channel.frames.put, turn=turn).put  # type: ignore[method-assign]
     answer = await channel.basic_consume(queue, _unreached, no_ack=no_ack)
     assert answer.consumer_tag is not None, "a consumer has a tag"
     return answer.consumer_tag

@@ -4,7 +4,6 @@ aiormq takes a lock, opens a buffer and reads three times for each of the three 
 A connection has one reader, so no lock is needed; all that has arrived is taken at once and cut into frames here.
 """
 
-import asyncio
 from typing import Any
 
 from aiormq import connection
@@ -16,7 +15,7 @@ from tiercast_shared.messaging import codec
 HEAD = 7
 """Type (1 byte), channel (2), length (4); after as many bytes of payload comes one that ends the frame."""
 
-CHUNK = 16384
+CHUNK = 64 * 1024
 """Bytes taken at once, at most."""
 
 
@@ -25,7 +24,6 @@ class Receiver(connection.FrameReceiver):
 
     unread = b""
     at = 0
-    more_may_wait = False
 
     def next_frame(self) -> bytes | None:
         """The next frame; None if it is not whole yet.
@@ -51,13 +49,10 @@ class Receiver(connection.FrameReceiver):
         Raises:
             AMQPConnectionError: the connection is gone.
         """
-        if self.more_may_wait:
-            await asyncio.sleep(0)  # reading on would not let anybody else have their turn
         try:
             more = await self.reader.read(CHUNK)
         except OSError as error:
             raise AMQPConnectionError(f"Server connection lost: {error!r}") from error
-        self.more_may_wait = len(more) == CHUNK
         self.unread, self.at = self.unread[self.at :] + more, 0
         if not more:
             raise AMQPConnectionError(f"Server connection unexpectedly closed, {len(self.unread)} bytes into a frame")

@@ -71,3 +71,26 @@ async def test_a_fault_is_told_to_the_loop_and_the_next_message_is_handled() -> 
     await scene.put(*message("1", b"one"), *message("2", b"two"))
     assert scene.handled == [("e", "2", b"two")]
     assert isinstance(told[0]["exception"], ZeroDivisionError)
+
+
+@pytest.mark.parametrize(("turn", "turns"), [(0, 0), (2, 3), (7, 1), (8, 0)])
+async def test_others_have_their_turn_after_so_many_messages(turn: int, turns: int) -> None:
+    handled, had = list[int](), 0
+
+    async def pass_on(_frame: Any) -> None:
+        raise AssertionError
+
+    async def count() -> None:
+        nonlocal had
+        while True:
+            await asyncio.sleep(0)
+            had += 1
+
+    deliveries = Deliveries(lambda message: handled.append(message.tag), pass_on, turn=turn)
+    counting = asyncio.ensure_future(count())
+    await asyncio.sleep(0)  # it has begun
+    for _ in range(7):
+        for frame in message("m", b"body"):
+            await deliveries.put((0, frame))
+    counting.cancel()
+    assert (len(handled), had) == (7, turns)

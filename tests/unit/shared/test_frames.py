@@ -12,7 +12,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 import tiercast_shared.messaging.broker  # noqa: F401 - importing it is what installs the receiver
-from tiercast_shared.messaging.frames import CHUNK, Receiver
+from tiercast_shared.messaging.frames import Receiver
 
 SENT = [
     (3, Basic.Ack(delivery_tag=7, multiple=True)),
@@ -80,21 +80,3 @@ async def test_a_connection_that_is_reset_is_a_lost_connection() -> None:
     reader.set_exception(ConnectionResetError())
     with pytest.raises(AMQPConnectionError):
         await receiver.get_frame()
-
-
-async def test_others_have_their_turn_while_much_has_arrived() -> None:
-    one = marshal(ContentBody(b"x" * 1000), 3)
-    receiver, _ = receiver_of(one * (3 * CHUNK // len(one)), end=False)
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.ensure_future(count())
-    for _ in range(2 * CHUNK // len(one)):
-        await receiver.get_frame()
-    counting.cancel()
-    assert turns >= 1

@@ -28,7 +28,7 @@ import psutil
 
 from tests.bench.bare_log import bare_log
 from tests.bench.figures import Figure, report
-from tests.bench.machine import cpu_seconds, servers_cpu_seconds
+from tests.bench.machine import cpu_seconds
 from tests.bench.system import HERE, OTHERS_CORE, SERVER_CORE, on_core, system
 from tests.bench.workspace import workspace
 from tests.support.producers import premium, publish_fast, standard
@@ -127,14 +127,13 @@ async def measure(stack: Stack, way: str, count: int, head: int) -> dict[str, fl
     send, share = WAYS[way]
     signals = made(round(count * share))
     used = elapsed = busy = 0.0
-    servers = dict.fromkeys(servers_cpu_seconds(), 0.0)
     async with Copies.open(stack) as copies:
         for part in (signals[start : start + ROUND] for start in range(0, len(signals), ROUND)):
             await copies.clear()
-            used_before, servers_before, began = cpu_seconds(stack.ingest.pid), servers_cpu_seconds(), time.monotonic()
+            used_before, began = cpu_seconds(stack.ingest.pid), time.monotonic()
             await send(stack, part)
             if way == "AMQP":
-                servers_before, began = servers_cpu_seconds(), time.monotonic()
+                began = time.monotonic()
             psutil.cpu_percent(percpu=True)  # of the time since it was last asked
             await copies.reach(len(part))
             head += len(part)
@@ -143,15 +142,12 @@ async def measure(stack: Stack, way: str, count: int, head: int) -> dict[str, fl
             elapsed += took
             busy += psutil.cpu_percent(percpu=True)[OTHERS_CORE] / 100 * took
             used += cpu_seconds(stack.ingest.pid) - used_before
-            servers = {name: servers[name] + now - servers_before[name] for name, now in servers_cpu_seconds().items()}
-    shares = {name: seconds / elapsed for name, seconds in servers.items()}
     return {
         "signals": len(signals),
         "per_core_s": len(signals) / used,
         "per_s": len(signals) / elapsed,
         "own_core_share": used / elapsed,
         "other_core_share": busy / elapsed,
-        **shares,
     }
 
 
@@ -207,7 +203,7 @@ async def run(options: argparse.Namespace, directory: Path, backends: Any) -> di
                     series["runs"].setdefault(f"{way}, {database}", []).append(found)
                     print(
                         f"{way}, {database}: {found['per_core_s']:,.0f} per core-second, {found['per_s']:,.0f}/s; "
-                        f"of the other core the broker has {found['broker']:.0%}, the database {found['database']:.0%}",
+                        f"its core is busy {found['own_core_share']:.0%}, the other {found['other_core_share']:.0%}",
                         flush=True,
                     )
     if options.batches:

@@ -22,14 +22,13 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def servers_cpu_seconds() -> dict[str, float]:
-    """User and system time of the broker and the databases that this process has started."""
-    used = {"broker": 0.0, "database": 0.0}
+def broker_cpu_seconds() -> float:
+    """User and system time of the broker that this process has started; 0 if it has started none."""
+    used = 0.0
     for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess, FileNotFoundError):  # a worker of PostgreSQL's that has just ended
-            for name, prefix in (("broker", "beam"), ("database", "postgres")):
-                if child.name().startswith(prefix):
-                    used[name] += cpu_seconds(child.pid)
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):  # a process that has just ended
+            if child.name().startswith("beam"):
+                used += cpu_seconds(child.pid)
     return used
 
 

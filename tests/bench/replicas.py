@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack
 
 from tests.bench.figures import Figure, report
-from tests.bench.machine import cpu_seconds, servers_cpu_seconds
+from tests.bench.machine import broker_cpu_seconds, cpu_seconds
 from tests.bench.system import client_urls, load, result_of, submitting, system
 from tests.bench.workspace import workspace
 
@@ -34,10 +34,10 @@ def main() -> None:
                     client = load(urls, directory, options.seconds)
                     time.sleep(1)
                     pids = [gateway.pid for gateway in stack.gateways]
-                    used, broker = sum(map(cpu_seconds, pids)), servers_cpu_seconds()["broker"]
+                    used, broker = sum(map(cpu_seconds, pids)), broker_cpu_seconds()
                     time.sleep(options.seconds)
                     used = sum(map(cpu_seconds, pids)) - used
-                    broker = servers_cpu_seconds()["broker"] - broker
+                    broker = broker_cpu_seconds() - broker
                     found = result_of(client)
             deliveries = found["deliveries_per_s"] * options.seconds
             row = {

@@ -158,9 +158,8 @@ class EventConsumer:
                     await declared.bind(await broker.declare_exchange(fanout))
                 await declared.bind(await broker.declare_exchange(probes), name)
                 channel = cast("Channel", await declared.channel.get_underlay_channel())
-                await consume(
-                    channel, name, self._deliver, no_ack=True
-                )  # what is lost with this process is in the logs
+                # acknowledged by the broker itself: what is lost with this process is in the logs
+                await consume(channel, name, self._deliver, no_ack=True)
             self._heard()
             self._dead = None
             log.info("consuming", queue=name, heartbeat=HEARTBEAT_SECONDS)

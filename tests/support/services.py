@@ -141,11 +141,11 @@ class Service:
 
     def pause(self) -> None:
         """Freeze it (SIGSTOP)."""
-        self._running().send(signal.SIGSTOP)
+        self._running().pause()
 
     def resume(self) -> None:
         """Let it go on (SIGCONT)."""
-        self._running().send(signal.SIGCONT)
+        self._running().resume()
 
     def tail(self) -> str:
         """The last lines of its output, over all its lives."""

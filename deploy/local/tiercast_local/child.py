@@ -46,6 +46,16 @@ class Child:
         if self.alive():
             self.process.send_signal(number)
 
+    def pause(self) -> None:
+        """Freeze the process (SIGSTOP); it stands still, with all its threads, when this returns. Nothing when it has ended."""
+        if self.alive():
+            self.process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def resume(self) -> None:
+        """Let it go on (SIGCONT)."""
+        self.send(signal.SIGCONT)
+
     def stop(self, number: signal.Signals = signal.SIGTERM, within: float = 15) -> None:
         """Ask the process to end with `number`, and kill its group when it has not after `within` seconds."""
         self.send(number)

@@ -122,11 +122,11 @@ class RabbitMQNode:
 
     def pause(self) -> None:
         """Freeze the broker (SIGSTOP): connections stay open and nothing answers."""
-        self._running_broker().send(signal.SIGSTOP)
+        self._running_broker().pause()
 
     def resume(self) -> None:
         """Let a frozen broker go on (SIGCONT)."""
-        self._running_broker().send(signal.SIGCONT)
+        self._running_broker().resume()
 
     def await_on_disk(self, quorum_queue: str, within: float = 15) -> None:
         """Wait until a kill can no longer lose a queue that was just declared.

@@ -51,8 +51,10 @@ class Edge:
 class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types carry no base class information
     """picows' protocol as uvicorn uses it: fed once with the request, then put in uvicorn's place."""
 
+    __slots__ = ("_handshake", "_line", "_uvicorns")
+
     def __init__(self, handshake: Handshake, line: UpgradeLine) -> None:
-        self._handshake, self._line, self._peer = handshake, line, ""
+        self._handshake, self._line = handshake, line
         self._uvicorns: asyncio.Transport | None = None
         super().__init__(
             None,
@@ -74,12 +76,12 @@ class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types 
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Uvicorn hands its transport over."""
-        self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._uvicorns = transport
         super().connection_made(transport)
 
     def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
-        return self._handshake.accept(request, self._peer)
+        peer = self.transport.underlying_transport.get_extra_info("peername") or ("",)
+        return self._handshake.accept(request, str(peer[0]))
 
     def data_received(self, data: bytes) -> None:
         """Take the request that uvicorn has read, and wait in the line with it; until then nothing more may be read."""
@@ -99,7 +101,16 @@ class EdgeProtocol(WSProtocol):  # type: ignore[misc] # picows' extension types 
             buffer[:size] = rest[:size]
             self.buffer_updated(size)
             rest = rest[size:]
+        self._forget_request()
         asyncio.get_running_loop().call_soon(self._go_on_reading, transport)
+
+    def _forget_request(self) -> None:
+        """Let go of what picows would keep as long as the connection: two kilobytes, with the token, that nobody reads again."""
+        for message in (self.transport.request, self.transport.response):
+            if message is not None:
+                del message.headers
+        if self.transport.request is not None:
+            del self.transport.request.path, self.transport.request.method, self.transport.request.version
 
     def _go_on_reading(self, transport: asyncio.Transport) -> None:
         """A turn later, behind the session's beginning: what is read before that would be nobody's."""

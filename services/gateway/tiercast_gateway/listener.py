@@ -24,8 +24,25 @@ CLOSE_SECONDS = 5.0
 """How long a client may take to answer a close frame."""
 
 
+NOTHING: Mapping[str, list[str]] = {}
+
+
 class Listener(WSListener):
     """One socket: WebSocket messages in, frames out."""
+
+    __slots__ = (
+        "_alive",
+        "_close_seconds",
+        "_fragments",
+        "_query",
+        "_raw",
+        "_sessions",
+        "_socket",
+        "_token",
+        "_transport",
+        "congested",
+        "connection",
+    )
 
     def __init__(
         self, sessions: Sessions, token: str | None, query: Mapping[str, list[str]], *, close_seconds: float
@@ -76,7 +93,7 @@ class Listener(WSListener):
             self._sessions.close(self.connection, CloseCode.BAD_REQUEST, problem, error="bad_request")
         else:
             self._sessions.opened(self.connection, self._token)
-        self._token = None
+        self._token, self._query = None, NOTHING  # not kept with the connection
 
     @property
     def write(self) -> Writer:

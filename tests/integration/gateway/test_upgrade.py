@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from types import ModuleType
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.integration.gateway.edge_server import ORIGIN, EdgeServer
 from tests.integration.gateway.raw_client import KEY, RawSocket, request
 from tests.unit.gateway.doubles import token
 from tests.unit.gateway.origins import WRONG_ORIGINS
+from tiercast_gateway.sessions import Sessions
 from tiercast_shared.contracts.tiers import Tier
 from tiercast_shared.http_protocol import RequestDeadlines
 
@@ -322,6 +324,35 @@ def test_a_connection_leaves_nothing_behind_that_only_a_garbage_collection_frees
                 pass
         finally:
             gc.enable()
+
+
+def texts_within(root: object, *, steps: int = 5) -> set[str]:
+    """All texts that an object holds, itself or through others; what all connections share is not looked into."""
+    found, seen, border = set(), {id(root)}, [root]
+    for _ in range(steps):
+        held = {id(one): one for one in gc.get_referents(*border)}
+        border = [
+            one for one in held.values() if id(one) not in seen and not isinstance(one, type | ModuleType | Sessions)
+        ]
+        seen |= held.keys()
+        found |= {
+            one if isinstance(one, str) else one.decode("latin-1") for one in border if isinstance(one, str | bytes)
+        }
+    return found
+
+
+@pytest.mark.parametrize("in_the_query", [True, False])
+def test_neither_the_token_nor_anything_else_of_the_request_is_kept_with_the_connection(
+    edge: EdgeServer, *, in_the_query: bool
+) -> None:
+    path, headers = (f"/ws/signals?token={good()}", {}) if in_the_query else ("/ws/signals", bearer(good()))
+    with RawSocket(edge.port) as client:
+        client.upgrade(path, {**headers, "User-Agent": "canary"}).message("connected")
+        [connection] = edge.connections()
+        kept = edge.call(lambda: texts_within(connection.wire))
+
+    assert {connection.id, "alice", "127.0.0.1"} <= kept
+    assert [text for text in kept if good() in text or KEY in text or "canary" in text] == []
 
 
 def test_a_replica_that_is_not_ready_answers_503_with_retry_after() -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 MANY = 500
-"""Fewer connections than this (6 MB) are not worth the time (some 10 ms) to look for what can be given back."""
+"""Fewer connections than this (4 MB) are not worth the time (some 10 ms) to look for what can be given back."""
 
 LOOKS = 10
 """Seconds in which a crowd that lost its connections may come back: what it will need again is not given away."""

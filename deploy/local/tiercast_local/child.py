@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -47,10 +48,10 @@ class Child:
             self.process.send_signal(number)
 
     def pause(self) -> None:
-        """Freeze the process (SIGSTOP); it stands still, with all its threads, when this returns. Nothing when it has ended."""
-        if self.alive():
-            self.process.send_signal(signal.SIGSTOP)
-            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        """Freeze the process (SIGSTOP); on Linux it stands still, with all its threads, when this returns."""
+        self.send(signal.SIGSTOP)
+        while any(state not in "TZX" for state in thread_states(self.pid)):
+            time.sleep(0.001)  # only a parent could wait for it, and not every process here is a child of this one
 
     def resume(self) -> None:
         """Let it go on (SIGCONT)."""
@@ -83,3 +84,12 @@ def dies_with_parent(user: str | None = None) -> list[str]:
         return ["runuser", "-u", user, "--"] if user else []
     identity = ["--reuid", user, "--regid", user, "--init-groups"] if user else []
     return [setpriv, *identity, "--pdeathsig", "KILL", "--"]
+
+
+def thread_states(pid: int) -> list[str]:
+    """The state of each thread of a process, as proc(5) has them: R runs, S sleeps, T is stopped; none where there is no /proc."""
+    states = []
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            states.append(stat.read_text().rpartition(")")[2].split()[0])
+    return states

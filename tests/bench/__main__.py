@@ -15,13 +15,13 @@ from tests.support.backends import Backends
 
 HEADLINES = (
     ["fanout", "--peers", "--seconds", "4"],
-    ["capacity", "--seconds", "4"],
-    ["latency", "--seconds", "6"],
+    ["capacity", "--seconds", "4", "--rates", "200,400,500,600,800,1000,1200"],
+    ["latency", "--seconds", "4"],
     ["ingest", "--signals", "8000", "--repetitions", "2", "--batches"],
     ["memory", "--repetitions", "2"],
     ["statements"],
     ["storm", "--repetitions", "2"],
-    ["polling", "--seconds", "3"],
+    ["polling", "--seconds", "2"],
 )
 
 

@@ -134,19 +134,14 @@ def on_a_log_of(stack: Stack, rows: int) -> None:
     stack.ingest.start()
 
 
-def seconds_to_ready(stack: Stack) -> float:
-    """From a gateway's start to its being ready."""
+def seconds_to_start(stack: Stack) -> float:
+    """From a gateway's start to its being ready; one that runs is killed before."""
+    stack.gateway.kill()
     began = time.monotonic()
     stack.gateway.spawn()
     on_core(stack.gateway.pid, SERVER_CORE)  # beside the database and ingest it would share their core
     stack.gateway.wait_ready()
     return time.monotonic() - began
-
-
-def seconds_to_restart(stack: Stack) -> float:
-    """From a killed gateway's next start to its being ready."""
-    stack.gateway.kill()
-    return seconds_to_ready(stack)
 
 
 def first_signals(stack: Stack, count: int = 1000) -> None:
@@ -171,7 +166,7 @@ def log(directory: Path, backends: Backends, _seconds: float) -> dict[str, dict[
             clients[rows] = cleanup.enter_context(client)
         for _ in range(STARTS):
             for rows, stack in stacks.items():
-                starts[rows].append(seconds_to_ready(stack))
+                starts[rows].append(seconds_to_start(stack))
                 stack.gateway.kill()  # it reads pages too, long after it is ready
         for _ in range(READS):
             for rows, http in clients.items():
@@ -196,7 +191,7 @@ def ring(directory: Path, backends: Backends, _seconds: float) -> dict[str, dict
         with system(directory, backends, database="postgresql", settings=settings) as stack:
             first_signals(stack)
             on_a_log_of(stack, capacity)
-            starts = [seconds_to_ready(stack), *(seconds_to_restart(stack) for _ in range(STARTS - 1))]
+            starts = [seconds_to_start(stack) for _ in range(STARTS)]
             url = client_urls(stack, 1)[0]
             times = []
             for _ in range(CONNECTS):

@@ -10,6 +10,7 @@ from tests.support.backends import Backends
 from tests.support.clients import SocketClient
 from tests.support.stack import Stack
 from tests.support.stack_factory import StackFactory
+from tests.unit.gateway.doubles import until
 
 HANDSHAKES, LIMIT = 200, 5
 EVICTED = 4502
@@ -49,13 +50,6 @@ def closed(clients: Sequence[SocketClient]) -> list[SocketClient]:
     return [client for client in clients if client.close_code is not None]
 
 
-async def so_many_closed(clients: Sequence[SocketClient], count: int, *, within: float = 20) -> None:
-    """Wait until so many have read that they were closed."""
-    async with asyncio.timeout(within):
-        while len(closed(clients)) < count:  # noqa: ASYNC110 - any of many
-            await asyncio.sleep(0.05)
-
-
 async def test_two_hundred_handshakes_at_once_over_three_replicas_leave_as_many_as_the_tier_has(
     stack: Stack,
 ) -> None:
@@ -65,7 +59,7 @@ async def test_two_hundred_handshakes_at_once_over_three_replicas_leave_as_many_
         clients = [stack.client("greedy", gateway=number % 3) for number in range(HANDSHAKES)]
         await asyncio.gather(*(opened(client) for client in clients))
         try:
-            await so_many_closed(clients, HANDSHAKES - LIMIT)  # from now on nobody's count but sinks
+            await until(lambda: len(closed(clients)) >= HANDSHAKES - LIMIT, within=20)  # from now on counts only sink
             await everyone_counts(stack, LIMIT + 1, gateways=(0, 1, 2))
             gone = closed(clients)
             assert len(gone) == HANDSHAKES - LIMIT
